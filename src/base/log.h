@@ -1,0 +1,76 @@
+/*
+ * The event log: one sentence per event. The supervisor's sink is stderr
+ * (with "<N>" journal priorities when systemd listens); a worker's sink hands
+ * the line to the supervisor over the channel. Never blocks: what cannot be
+ * written at once is dropped and counted.
+ */
+#ifndef BASE_LOG_H
+#define BASE_LOG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum log_level { /* the values are syslog's priorities */
+	LOG_LEVEL_ERROR = 3,
+	LOG_LEVEL_WARNING = 4,
+	LOG_LEVEL_NOTICE = 5,
+	LOG_LEVEL_INFO = 6,
+	LOG_LEVEL_DEBUG = 7,
+};
+
+#define LOG_LINE_MAX 1024 /* one event, terminator included */
+
+/* text is one line, escaped, without newline or prefix. */
+typedef void (*log_sink)(void *arg, enum log_level level, const char *text);
+
+/*
+ * stderr becomes the sink. Priorities are written when JOURNAL_STREAM names
+ * stderr (sd-daemon(3)), a UTC time otherwise.
+ */
+void log_init(const char *ident);
+void log_set_level(enum log_level level);
+/* NULL brings stderr back. */
+void log_set_sink(log_sink sink, void *arg);
+/* "error" ... "debug"; returns 0 or -EINVAL with *out untouched. */
+int log_level_parse(const char *text, enum log_level *out);
+const char *log_level_name(enum log_level level);
+
+void log_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+void log_warning(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+void log_notice(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+void log_info(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+void log_debug(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+void log_at(enum log_level level, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/*
+ * At most burst events in each 10 s, then one "(N more like this in 10 s)"
+ * with the next one let through. Static storage per call site:
+ *	static struct log_limit limit = LOG_LIMIT(5);
+ *	if (log_allowed(&limit, now_ms)) log_warning(...);
+ * log_allowed returns the number of suppressed events in limit->reported.
+ */
+struct log_limit {
+	uint32_t burst, used, suppressed, reported;
+	uint64_t window_start_ms;
+};
+#define LOG_LIMIT(n) {.burst = (n)}
+bool log_allowed(struct log_limit *limit, uint64_t now_ms);
+
+/*
+ * Copies text so that one event stays one line on any terminal: bytes outside
+ * 0x20-0x7e and the backslash become \xNN or \\. Always terminated; cuts at a
+ * whole escape. Returns dst.
+ */
+char *log_escape(char *dst, size_t dst_size, const void *src, size_t src_len);
+
+/*
+ * Writes one whole line to fd without ever blocking: sends on a socket with
+ * MSG_DONTWAIT, polls a pipe first. line needs its newline. Returns 0, or a
+ * negative errno (-EAGAIN: nothing or only a part could go out, dropped).
+ */
+int log_write_line(int fd, const char *line, size_t len);
+uint64_t log_dropped(void); /* events lost by a sink that would block */
+
+#endif

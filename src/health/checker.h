@@ -1,0 +1,58 @@
+/*
+ * Runs the health checks: one schedule per target, phases spread over the
+ * interval so that checks never herd. Knows addresses and timing only; what a
+ * result means is nlb/target.h's business.
+ */
+#ifndef HEALTH_CHECKER_H
+#define HEALTH_CHECKER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <uv.h>
+
+#include "base/addr.h"
+#include "nlb/target.h"
+
+enum check_protocol { CHECK_TCP };
+
+struct check_spec {
+	enum check_protocol protocol;
+	struct addr addr; /* what is probed, port included */
+	uint32_t interval_ms, timeout_ms;
+};
+
+/*
+ * detail is one short sentence for the log ("connection refused"); elapsed_us
+ * is the time to the answer. Called from the loop, never from inside
+ * checker_set or checker_remove.
+ */
+typedef void (*checker_started_cb)(void *owner, uint32_t slot);
+typedef void (*checker_result_cb)(void *owner, uint32_t slot,
+    enum probe_result result, const char *detail, uint64_t elapsed_us);
+
+struct checker;
+
+/* 0 or -ENOMEM or a libuv error. The callbacks live as long as the checker. */
+int checker_create(uv_loop_t *loop, void *owner, checker_started_cb started,
+    checker_result_cb result, struct checker **out);
+
+/*
+ * Adds slot, or changes its spec. A new slot's first check comes at once but
+ * phase-spread within min(interval, 1 s) over the slots added together; later
+ * ones each interval, at a phase of its own (from a hash of the address). An
+ * unchanged spec changes nothing; a changed interval or timeout counts from
+ * the next check on; a changed address or protocol cancels the check under
+ * way. 0 or -ENOMEM.
+ */
+int checker_set(
+    struct checker *c, uint32_t slot, const struct check_spec *spec);
+/* Stops checking slot; a check under way is cancelled without a result. */
+void checker_remove(struct checker *c, uint32_t slot);
+/* How many descriptors the checker may hold at once (0 = default 256); checks
+ * over it wait their turn, they are not void. */
+void checker_set_max_inflight(struct checker *c, uint32_t max);
+
+/* Closes all handles; the memory is freed from the loop afterwards. */
+void checker_destroy(struct checker *c);
+
+#endif

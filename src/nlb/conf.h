@@ -1,0 +1,204 @@
+/*
+ * The configuration: INI bytes in, checked structs out, with every mistake of
+ * the file reported in one run. Pure: reading the file is the caller's
+ * business (conf_read_file is the one exception, shared by daemon and check).
+ */
+#ifndef NLB_CONF_H
+#define NLB_CONF_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "base/addr.h"
+#include "base/log.h"
+#include "nlb/security_group.h"
+
+#define CONF_NAME_MAX 32	     /* [a-z0-9-]{1,32} */
+#define CONF_FILE_MAX (1024 * 1024) /* bytes */
+#define CONF_LISTENERS_MAX 50	     /* the NLB's quota */
+#define CONF_TARGETS_MAX 3000	     /* all groups together: the NLB's quota */
+#define CONF_PATH_MAX 108	     /* sun_path, NUL included */
+
+enum conf_ip_address_type { CONF_IPV4, CONF_DUALSTACK, CONF_IPV6 };
+enum conf_sg_action { CONF_SG_DROP, CONF_SG_RESET };
+enum conf_check_protocol {
+	CONF_CHECK_TCP,
+	CONF_CHECK_HTTP,  /* a later issue */
+	CONF_CHECK_HTTPS, /* a later issue */
+	CONF_CHECK_SMTP,  /* a later issue; extension */
+};
+enum conf_flow_log { CONF_FLOW_LOG_OFF, CONF_FLOW_LOG_STDERR, CONF_FLOW_LOG_FILE };
+enum conf_flow_log_format {
+	CONF_FLOW_LOG_JSON,
+	CONF_FLOW_LOG_VPC_FLOW_V2, /* a later issue */
+	CONF_FLOW_LOG_NLB,	   /* a later issue */
+};
+enum conf_cross_zone { CONF_CROSS_ZONE_FALSE, CONF_CROSS_ZONE_TRUE, CONF_CROSS_ZONE_LB };
+
+/* "off" and "auto" in integer attributes. */
+#define CONF_OFF 0
+#define CONF_AUTO UINT32_MAX
+
+struct conf_load_balancer {
+	char name[CONF_NAME_MAX + 1];
+	uint32_t ip_address_type;    /* enum conf_ip_address_type */
+	char availability_zone[33];  /* "" = none given */
+	bool cross_zone_enabled;
+};
+
+struct conf_forward {
+	uint32_t group; /* index into conf.target_groups */
+	uint32_t weight; /* 0-999, default 1 */
+};
+
+#define CONF_FORWARDS_MAX 5
+#define CONF_LISTENER_GROUPS_MAX 5 /* security groups per interface */
+struct conf_listener {
+	char name[CONF_NAME_MAX + 1];
+	uint16_t port;
+	struct addr address; /* family ADDR_NONE = all of the address type */
+	struct conf_forward forwards[CONF_FORWARDS_MAX];
+	uint32_t n_forwards;
+	/* indexes into conf.security_groups; none: SecurityGroups = none */
+	uint32_t security_groups[CONF_LISTENER_GROUPS_MAX];
+	uint32_t n_security_groups;
+	bool security_groups_none;
+	uint32_t sg_action; /* enum conf_sg_action */
+	char network_acl[CONF_NAME_MAX + 1];
+	uint32_t idle_timeout_s;
+	uint32_t max_flows; /* CONF_OFF = no limit of its own */
+	unsigned line;	    /* of the section header */
+};
+
+struct conf_security_group {
+	char name[CONF_NAME_MAX + 1];
+	struct sg_rule *inbound, *outbound; /* owned; prefix lists expanded */
+	size_t n_inbound, n_outbound;
+	bool outbound_given; /* false: everything outbound is allowed */
+};
+
+struct conf_target {
+	char label[CONF_NAME_MAX + 1];
+	struct addr addr; /* port filled in from the group where omitted */
+	char availability_zone[33]; /* "all", a zone, or "" (not given) */
+	unsigned line;
+};
+
+struct conf_target_group {
+	char name[CONF_NAME_MAX + 1];
+	uint16_t port;
+	uint32_t ip_address_type;
+	uint32_t check_protocol; /* enum conf_check_protocol */
+	uint32_t check_port;	 /* 0 = traffic-port */
+	char check_path[1025];
+	char matcher_http_code[128];
+	uint32_t check_interval_ms;
+	uint32_t check_timeout_ms;
+	uint32_t healthy_threshold_count;
+	uint32_t unhealthy_threshold_count;
+	uint32_t deregistration_delay_s;
+	bool deregistration_termination;
+	bool preserve_client_ip;
+	bool proxy_protocol_v2;
+	bool stickiness_enabled;
+	uint32_t cross_zone; /* enum conf_cross_zone */
+	uint32_t dns_failover_count, dns_failover_percentage;
+	uint32_t routing_min_count, routing_min_percentage;
+	bool unhealthy_termination;
+	uint32_t unhealthy_draining_interval_s;
+	uint32_t connect_timeout_ms;
+	uint32_t connect_total_ms;
+	struct conf_target *targets; /* owned */
+	size_t n_targets;
+	unsigned line;
+};
+
+struct conf_node {
+	uint32_t workers;	       /* CONF_AUTO = cores */
+	uint32_t max_flows;	       /* CONF_AUTO = from the fd limit */
+	uint32_t max_flows_per_source; /* CONF_AUTO = half, 0 = off */
+	char admin_socket[CONF_PATH_MAX];
+	struct addr http_listen; /* ADDR_NONE = off */
+	uint32_t flow_log;	 /* enum conf_flow_log */
+	char flow_log_path[256];
+	uint32_t flow_log_format;
+	uint32_t log_level; /* enum log_level */
+	uint32_t drain_timeout_s;
+	char user[33];
+};
+
+struct conf {
+	struct conf_load_balancer lb;
+	struct conf_node node;
+	struct conf_listener *listeners;
+	size_t n_listeners;
+	struct conf_target_group *target_groups;
+	size_t n_target_groups;
+	struct conf_security_group *security_groups;
+	size_t n_security_groups;
+	char *bytes; /* the file as parsed, for the workers; owned */
+	size_t n_bytes;
+};
+
+/* What parsing had to say: errors and warnings in the file's order. */
+struct conf_diag {
+	unsigned line, col; /* 1-based; line 0 = the file as a whole */
+	bool warning;
+	char *message; /* owned, one line, hostile bytes escaped */
+	char *excerpt; /* the line, escaped, or NULL; owned */
+	unsigned caret; /* column in excerpt, 1-based; 0 = none */
+	char *hint;	/* "did you mean ...?" or NULL; owned */
+};
+struct conf_diags {
+	struct conf_diag *list; /* owned */
+	size_t n, n_errors, n_warnings, n_suppressed;
+};
+
+struct conf_options {
+	bool strict_aws; /* what AWS refuses but works here is an error */
+};
+
+/*
+ * Reads path: a regular file of at most CONF_FILE_MAX bytes, opened once, no
+ * FIFO, directory or device. Returns 0 with *bytes (malloc) and *len, or a
+ * negative errno with a diagnostic added.
+ */
+int conf_read_file(
+    const char *path, char **bytes, size_t *len, struct conf_diags *diags);
+
+/*
+ * Parses and checks the whole text. Returns 0 with *out owned by the caller
+ * (conf_destroy), or -EINVAL (with diagnostics) or -ENOMEM. Warnings may be
+ * present in both cases. Bytes need no terminator.
+ */
+int conf_parse(const char *bytes, size_t len, const struct conf_options *options,
+    struct conf **out, struct conf_diags *diags);
+void conf_destroy(struct conf *conf);
+
+void conf_diags_fini(struct conf_diags *diags);
+/* "file:line:col: error: ..." + line + caret + hint, for people. */
+void conf_diags_print(
+    const struct conf_diags *diags, const char *path, FILE *out);
+
+/* A complete, valid INI with every key, defaults included. 0 or -EIO. */
+int conf_print(const struct conf *conf, FILE *out);
+
+/* Find by name; NULL when there is none. */
+const struct conf_target_group *conf_find_target_group(
+    const struct conf *conf, const char *name);
+const struct conf_listener *conf_find_listener(
+    const struct conf *conf, const char *name);
+
+/* May this listener's outbound rules reach a? (union over its groups; no
+ * groups, or a group without outbound rules: yes) */
+bool conf_outbound_allows(const struct conf *conf,
+    const struct conf_listener *listener, const struct addr *a);
+
+/* Inbound set of a listener: the union of its groups at its port. Not to be
+ * called for security_groups_none. 0 or -ENOMEM. */
+int conf_listener_inbound(const struct conf *conf,
+    const struct conf_listener *listener, struct sg_set *out);
+
+#endif

@@ -1,0 +1,47 @@
+/*
+ * What is known of a flow: the record that travels from a worker to the
+ * supervisor when a flow ends (flow log) or is listed (nlbctl flows), and its
+ * text form.
+ */
+#ifndef NLB_FLOW_RECORD_H
+#define NLB_FLOW_RECORD_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/addr.h"
+#include "nlb/reason.h"
+
+enum flow_state { /* see worker/flow.h for the diagram */
+	FLOW_CONNECTING,
+	FLOW_ESTABLISHED,
+	FLOW_FLUSHING,
+	FLOW_CLOSING,
+};
+
+struct flow_record {
+	uint64_t id;	      /* unique per supervisor lifetime */
+	uint64_t start_us;    /* wall clock at accept, microseconds */
+	uint64_t duration_us; /* monotonic, until end or until now */
+	uint32_t connect_us;  /* to the target that took it; 0 = none did */
+	uint16_t listener_slot, target_slot; /* SLOT_NONE = none */
+	struct addr client, listener, target;
+	uint64_t client_to_target_bytes, target_to_client_bytes;
+	uint8_t state;	/* enum flow_state */
+	uint8_t reason; /* enum flow_end_reason, when ended */
+	uint8_t retries; /* targets tried before the last one */
+	uint8_t worker;
+};
+#define FLOW_SLOT_NONE UINT16_MAX
+
+const char *flow_state_name(enum flow_state state);
+
+/*
+ * One JSON object with newline: the FlowLogFormat `json`. listener_name and
+ * group_name may be NULL. Returns the length, or -ENOSPC with buf untouched
+ * beyond its terminator.
+ */
+int flow_record_format_json(const struct flow_record *r,
+    const char *listener_name, const char *group_name, char *buf, size_t size);
+
+#endif
