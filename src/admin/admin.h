@@ -1,0 +1,116 @@
+/*
+ * The admin interface: HTTP on a unix socket, served by libmicrohttpd on the
+ * supervisor's loop. It knows what can be asked (struct admin_ops), not how
+ * workers move bytes.
+ */
+#ifndef ADMIN_ADMIN_H
+#define ADMIN_ADMIN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <uv.h>
+
+#include "ipc/scoreboard.h"
+#include "nlb/conf.h"
+#include "nlb/flow_record.h"
+#include "nlb/target.h"
+
+enum admin_verdict {
+	ADMIN_VERDICT_NONE, /* no reload yet */
+	ADMIN_VERDICT_ACCEPTED,
+	ADMIN_VERDICT_REJECTED,
+};
+
+/* Filled by the daemon; strings are owned by it and live until the loop's
+ * next turn. */
+struct admin_status {
+	const char *config_path;
+	uint64_t config_generation;
+	uint64_t config_hash;	    /* of the bytes in force */
+	uint64_t config_loaded_ms;  /* wall clock, since the epoch */
+	enum admin_verdict last_reload;
+	uint64_t last_reload_ms;      /* wall clock; 0 = none */
+	const char *last_reload_text; /* summary, or the first error */
+	uint64_t start_ms;	      /* wall clock */
+	uint64_t uptime_ms;
+	bool stopping;
+	uint32_t worker_restarts;
+};
+
+struct admin_worker {
+	uint32_t index;
+	int32_t pid;
+	const char *state; /* "starting", "serving", "draining" */
+	uint64_t active_flows, max_flows, generation;
+};
+
+struct admin_listener {
+	const char *name;
+	struct addr address; /* as bound, port included */
+	uint16_t slot;
+	bool paused;
+	bool kernel_filter;	   /* the SYN filter is attached */
+	const char *filter_text;   /* "12 ranges in the kernel", or why not */
+	uint64_t filter_drops;	   /* segments dropped at the listening sockets */
+};
+
+struct admin_target {
+	const char *group;
+	const char *label; /* "" once deregistered */
+	struct addr addr;
+	const char *availability_zone; /* "" = not given */
+	uint16_t slot;
+	uint16_t check_port;
+	const struct target *health;
+	bool routable, fail_open;
+	const char *last_check; /* last probe's detail, "" = none yet */
+	uint64_t last_check_us; /* its duration */
+};
+
+/* text (verdict: accepted: one line of summary; rejected: all diagnostics as
+ * conf_diags_print writes them) lives during the call only. */
+typedef void (*admin_verdict_cb)(void *arg, bool accepted, const char *text);
+/* All flows of all workers that answered in time; records live during the
+ * call. missing = workers that did not answer. */
+typedef void (*admin_flows_cb)(void *arg, const struct flow_record *records,
+    size_t n, uint32_t missing);
+
+struct admin_ops {
+	void *owner;
+	struct scoreboard *scoreboard;
+	const struct conf *(*conf)(void *owner);
+	void (*status)(void *owner, struct admin_status *out);
+	void (*each_worker)(void *owner,
+	    void (*fn)(void *arg, const struct admin_worker *w), void *arg);
+	void (*each_listener)(void *owner,
+	    void (*fn)(void *arg, const struct admin_listener *l), void *arg);
+	/* registered and still draining targets, in config order */
+	void (*each_target)(void *owner,
+	    void (*fn)(void *arg, const struct admin_target *t), void *arg);
+	/* name of what a flow record's slots mean; NULL = gone */
+	const char *(*listener_name)(void *owner, uint16_t slot);
+	const char *(*target_group_name)(void *owner, uint16_t target_slot);
+	/* Each calls cb exactly once, later or at once. 0, or a negative
+	 * errno and cb is not called. */
+	int (*list_flows)(void *owner, admin_flows_cb cb, void *arg);
+	int (*reload)(void *owner, admin_verdict_cb cb, void *arg);
+	/* Reads and checks the config file again, changes nothing. */
+	int (*check)(void *owner, admin_verdict_cb cb, void *arg);
+};
+
+struct admin;
+
+/*
+ * Serves on listen_fd, a bound and listening unix stream socket (mode and
+ * owner are the caller's business; fd stays the caller's). Peers other than
+ * root and allowed_uid are refused by SO_PEERCRED. At most 16 connections,
+ * 8 KiB of request head, 2 s without progress. 0, -ENOMEM or -EIO.
+ */
+int admin_create(uv_loop_t *loop, int listen_fd, uid_t allowed_uid,
+    const struct admin_ops *ops, struct admin **out);
+/* Ends all connections and closes handles; memory goes from the loop. Pending
+ * list_flows/reload callbacks may still come and are then ignored. */
+void admin_destroy(struct admin *admin);
+
+#endif

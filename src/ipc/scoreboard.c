@@ -1,0 +1,280 @@
+/*
+ * The scoreboard's segment: making, mapping, folding, summing. A memfd, so
+ * that it needs no name in any file system and dies with its users.
+ */
+#include "ipc/scoreboard.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define SB_MAGIC 0x6e6c62643a736231ULL /* "nlbd:sb1" */
+
+static int
+map_segment(int fd, struct scoreboard **out)
+{
+	void *p = mmap(NULL, sizeof(struct scoreboard), PROT_READ | PROT_WRITE,
+	    MAP_SHARED, fd, 0);
+
+	if (p == MAP_FAILED)
+		return -errno;
+	*out = p;
+	return 0;
+}
+
+int
+scoreboard_create(struct scoreboard **out, int *fd)
+{
+	struct scoreboard *sb = NULL;
+	int rc, memfd;
+
+	memfd = memfd_create("nlbd-scoreboard", MFD_CLOEXEC);
+	if (memfd == -1)
+		return -errno;
+	if (ftruncate(memfd, sizeof(*sb)) == -1) {
+		rc = -errno;
+		goto fail;
+	}
+	rc = map_segment(memfd, &sb);
+	if (rc < 0)
+		goto fail;
+	rc = hash_key_random(&sb->source_key);
+	if (rc < 0) {
+		scoreboard_detach(sb);
+		goto fail;
+	}
+	sb->size = sizeof(*sb);
+	sb->magic = SB_MAGIC;
+	*out = sb;
+	*fd = memfd;
+	return 0;
+fail:
+	close(memfd);
+	return rc;
+}
+
+int
+scoreboard_attach(int fd, struct scoreboard **out)
+{
+	struct scoreboard *sb;
+	struct stat st;
+	int rc;
+
+	if (fstat(fd, &st) == -1)
+		return -errno;
+	if (st.st_size != (off_t)sizeof(*sb))
+		return -EPROTO;
+	rc = map_segment(fd, &sb);
+	if (rc < 0)
+		return rc;
+	if (sb->magic != SB_MAGIC || sb->size != sizeof(*sb)) {
+		scoreboard_detach(sb);
+		return -EPROTO;
+	}
+	*out = sb;
+	return 0;
+}
+
+void
+scoreboard_detach(struct scoreboard *sb)
+{
+	if (sb != NULL)
+		munmap(sb, sizeof(*sb));
+}
+
+struct sb_block *
+scoreboard_take(struct scoreboard *sb, uint32_t worker_index, uint64_t now_ms)
+{
+	for (size_t i = 0; i < SB_BLOCKS; i++) {
+		struct sb_block *b = &sb->blocks[i];
+
+		if (atomic_load(&b->state) != SB_BLOCK_FREE)
+			continue;
+		memset(b, 0, sizeof(*b));
+		atomic_store(&b->worker_index, worker_index);
+		atomic_store(&b->heartbeat_ms, now_ms);
+		atomic_store(&b->state, SB_BLOCK_STARTING);
+		return b;
+	}
+	return NULL;
+}
+
+static void
+fold_listeners(struct sb_block *to, const struct sb_block *from)
+{
+	for (size_t i = 0; i < SB_LISTENERS; i++) {
+		struct sb_listener *t = &to->listeners[i];
+		const struct sb_listener *f = &from->listeners[i];
+
+#define X(field, help) sb_add(&t->field, sb_get(&f->field));
+		SB_LISTENER_COUNTERS(X)
+#undef X
+		atomic_store(&t->active_flows, 0);
+	}
+}
+
+static void
+fold_targets(struct sb_block *to, const struct sb_block *from)
+{
+	for (size_t i = 0; i < SB_TARGETS; i++) {
+		struct sb_target_counters *t = &to->targets[i];
+		const struct sb_target_counters *f = &from->targets[i];
+
+#define X(field, help) sb_add(&t->field, sb_get(&f->field));
+		SB_TARGET_COUNTERS(X)
+#undef X
+		atomic_store(&t->active_flows, 0);
+	}
+}
+
+void
+scoreboard_retire(struct scoreboard *sb, struct sb_block *block)
+{
+	struct sb_block *to = &sb->retired;
+
+	fold_listeners(to, block);
+	fold_targets(to, block);
+	for (size_t i = 0; i < FLOW_END_REASON_COUNT; i++)
+		sb_add(&to->ends[i], sb_get(&block->ends[i]));
+	sb_add(&to->accepted_flows, sb_get(&block->accepted_flows));
+	sb_add(&to->dropped_records, sb_get(&block->dropped_records));
+	/* Zeroed now and not at the next take: sums must not count it twice. */
+	memset(block, 0, sizeof(*block));
+}
+
+size_t
+scoreboard_block_index(
+    const struct scoreboard *sb, const struct sb_block *block)
+{
+	return (size_t)(block - sb->blocks);
+}
+
+void
+scoreboard_reset_listener(struct scoreboard *sb, uint16_t slot)
+{
+	memset(&sb->retired.listeners[slot], 0,
+	    sizeof(sb->retired.listeners[slot]));
+	for (size_t i = 0; i < SB_BLOCKS; i++)
+		memset(&sb->blocks[i].listeners[slot], 0,
+		    sizeof(sb->blocks[i].listeners[slot]));
+}
+
+void
+scoreboard_reset_target(struct scoreboard *sb, uint16_t slot)
+{
+	memset(&sb->targets[slot], 0, sizeof(sb->targets[slot]));
+	memset(
+	    &sb->retired.targets[slot], 0, sizeof(sb->retired.targets[slot]));
+	for (size_t i = 0; i < SB_BLOCKS; i++)
+		memset(&sb->blocks[i].targets[slot], 0,
+		    sizeof(sb->blocks[i].targets[slot]));
+}
+
+static bool
+block_is_live(const struct sb_block *b)
+{
+	return atomic_load_explicit(&b->state, memory_order_relaxed) !=
+	       SB_BLOCK_FREE;
+}
+
+void
+scoreboard_sum_listener(
+    const struct scoreboard *sb, uint16_t slot, struct sb_listener_sum *out)
+{
+	memset(out, 0, sizeof(*out));
+	for (size_t i = 0; i <= SB_BLOCKS; i++) {
+		const struct sb_block *b =
+		    i == SB_BLOCKS ? &sb->retired : &sb->blocks[i];
+		const struct sb_listener *l = &b->listeners[slot];
+
+		if (i < SB_BLOCKS && !block_is_live(b))
+			continue;
+#define X(field, help) out->field += sb_get(&l->field);
+		SB_LISTENER_COUNTERS(X)
+#undef X
+	}
+}
+
+void
+scoreboard_sum_target(
+    const struct scoreboard *sb, uint16_t slot, struct sb_target_sum *out)
+{
+	memset(out, 0, sizeof(*out));
+	for (size_t i = 0; i <= SB_BLOCKS; i++) {
+		const struct sb_block *b =
+		    i == SB_BLOCKS ? &sb->retired : &sb->blocks[i];
+		const struct sb_target_counters *t = &b->targets[slot];
+
+		if (i < SB_BLOCKS && !block_is_live(b))
+			continue;
+#define X(field, help) out->field += sb_get(&t->field);
+		SB_TARGET_COUNTERS(X)
+#undef X
+	}
+}
+
+void
+scoreboard_sum_ends(
+    const struct scoreboard *sb, uint64_t out[FLOW_END_REASON_COUNT])
+{
+	for (size_t r = 0; r < FLOW_END_REASON_COUNT; r++)
+		out[r] = sb_get(&sb->retired.ends[r]);
+	for (size_t i = 0; i < SB_BLOCKS; i++) {
+		if (!block_is_live(&sb->blocks[i]))
+			continue;
+		for (size_t r = 0; r < FLOW_END_REASON_COUNT; r++)
+			out[r] += sb_get(&sb->blocks[i].ends[r]);
+	}
+}
+
+uint64_t
+scoreboard_active_flows(const struct scoreboard *sb)
+{
+	uint64_t n = 0;
+
+	for (size_t i = 0; i < SB_BLOCKS; i++)
+		if (block_is_live(&sb->blocks[i]))
+			n += sb_get(&sb->blocks[i].active_flows);
+	return n;
+}
+
+uint64_t
+scoreboard_listener_active(const struct scoreboard *sb, uint16_t slot)
+{
+	uint64_t n = 0;
+
+	for (size_t i = 0; i < SB_BLOCKS; i++)
+		if (block_is_live(&sb->blocks[i]))
+			n +=
+			    sb_get(&sb->blocks[i].listeners[slot].active_flows);
+	return n;
+}
+
+uint64_t
+scoreboard_target_active(const struct scoreboard *sb, uint16_t slot)
+{
+	uint64_t n = 0;
+
+	for (size_t i = 0; i < SB_BLOCKS; i++)
+		if (block_is_live(&sb->blocks[i]))
+			n += sb_get(&sb->blocks[i].targets[slot].active_flows);
+	return n;
+}
+
+uint64_t
+scoreboard_source_active(
+    const struct scoreboard *sb, uint32_t bucket, const struct sb_block *except)
+{
+	uint64_t n = 0;
+
+	for (size_t i = 0; i < SB_BLOCKS; i++) {
+		const struct sb_block *b = &sb->blocks[i];
+
+		if (b != except && block_is_live(b))
+			n += atomic_load_explicit(
+			    &b->sources[bucket], memory_order_relaxed);
+	}
+	return n;
+}
