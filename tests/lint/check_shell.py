@@ -1,0 +1,22 @@
+"""The shell scripts are clean under shellcheck."""
+
+import os
+
+import common
+
+
+def main():
+    top = common.root()
+    paths = [".ci/run"]
+    for folder in ("scripts", "bench"):
+        for name in sorted(os.listdir(os.path.join(top, folder))):
+            path = os.path.join(folder, name)
+            with open(os.path.join(top, path), "rb") as file:
+                first = file.readline()
+            if first.startswith(b"#!") and first.strip().endswith(b"sh"):
+                paths.append(path)
+    findings = common.run(["shellcheck", *paths], top)
+    common.finish("shell", len(paths), findings)
+
+
+main()
