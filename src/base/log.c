@@ -6,6 +6,7 @@
 #include "base/log.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -178,34 +179,67 @@ poll_writable(int fd)
 }
 
 /*
- * One write that does not wait. stderr may be shared with other programs, so
- * O_NONBLOCK is not ours to set. A pipe that polls writable takes PIPE_BUF
- * bytes at once, but another writer may come between: RWF_NOWAIT closes that
- * gap where the kernel knows it for pipes.
+ * A pipe that polls writable takes PIPE_BUF bytes at once, but another writer
+ * may come between: RWF_NOWAIT closes that gap where the kernel knows it for
+ * pipes (6.5 on).
  */
 static ssize_t
-write_nowait(int fd, mode_t type, const struct iovec *iov, int n_iov)
+write_polled(int fd, const struct iovec *iov, int n_iov)
+{
+	ssize_t n = poll_writable(fd);
+
+	if (n != 0)
+		return n;
+	n = pwritev2(fd, iov, n_iov, -1, RWF_NOWAIT);
+	if (n == -1 && errno == EOPNOTSUPP)
+		n = writev(fd, iov, n_iov);
+	return n == -1 ? -errno : n;
+}
+
+/*
+ * stderr may be shared with other programs, so O_NONBLOCK is not ours to set
+ * on it. A stopped terminal polls writable and then blocks; opened once more,
+ * it has flags of its own. (Not ours to open after a change of user: then it
+ * is written as it is.)
+ */
+static ssize_t
+write_tty(int fd, const struct iovec *iov, int n_iov)
+{
+	char path[32];
+	ssize_t n;
+	int own;
+
+	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	own = open(path, O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	if (own == -1)
+		return write_polled(fd, iov, n_iov);
+	n = writev(own, iov, n_iov);
+	if (n == -1)
+		n = -errno;
+	(void)close(own);
+	return n;
+}
+
+/* One write that does not wait. */
+static ssize_t
+write_nowait(int fd, const struct iovec *iov, int n_iov)
 {
 	struct msghdr msg = {.msg_iovlen = (size_t)n_iov};
+	struct stat st;
 	ssize_t n;
-	int r;
 
-	if (S_ISSOCK(type)) {
+	if (fstat(fd, &st) != 0)
+		return -errno;
+	if (S_ISCHR(st.st_mode) && isatty(fd))
+		return write_tty(fd, iov, n_iov);
+	if (S_ISFIFO(st.st_mode) || S_ISCHR(st.st_mode))
+		return write_polled(fd, iov, n_iov);
+	if (S_ISSOCK(st.st_mode)) {
 		msg.msg_iov = (struct iovec *)(uintptr_t)iov;
 		n = sendmsg(fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
-		return n == -1 ? -errno : n;
+	} else {
+		n = writev(fd, iov, n_iov);
 	}
-	if (S_ISFIFO(type) || S_ISCHR(type)) {
-		r = poll_writable(fd);
-		if (r != 0)
-			return r;
-		n = pwritev2(fd, iov, n_iov, -1, RWF_NOWAIT);
-		if (n != -1)
-			return n;
-		if (errno != EOPNOTSUPP && errno != ENOSYS && errno != EINVAL)
-			return -errno;
-	}
-	n = writev(fd, iov, n_iov);
 	return n == -1 ? -errno : n;
 }
 
@@ -218,16 +252,13 @@ log_write_line(int fd, const char *line, size_t len)
 	    {.iov_base = (void *)(uintptr_t) "\n", .iov_len = torn},
 	    {.iov_base = (void *)(uintptr_t)line, .iov_len = len},
 	};
-	struct stat st;
 	ssize_t n;
 
-	if (fstat(fd, &st) != 0)
-		return -errno;
 	do {
-		n = write_nowait(fd, st.st_mode, iov + !torn, torn ? 2 : 1);
+		n = write_nowait(fd, iov + !torn, torn ? 2 : 1);
 	} while (n == -EINTR);
 	if (n < 0)
-		return n == -EWOULDBLOCK ? -EAGAIN : (int)n;
+		return (int)n;
 	/* The rest of a line that went out in part would only come after
 	 * waiting; the next line starts on its own. */
 	if ((size_t)n < len + torn) {
