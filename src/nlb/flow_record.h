@@ -20,15 +20,15 @@ enum flow_state { /* see worker/flow.h for the diagram */
 };
 
 struct flow_record {
-	uint64_t id;	      /* unique per supervisor lifetime */
+	uint64_t id;          /* unique per supervisor lifetime */
 	uint64_t start_us;    /* wall clock at accept, microseconds */
 	uint64_t duration_us; /* monotonic, until end or until now */
 	uint32_t connect_us;  /* to the target that took it; 0 = none did */
 	uint16_t listener_slot, target_slot; /* SLOT_NONE = none */
 	struct addr client, listener, target;
 	uint64_t client_to_target_bytes, target_to_client_bytes;
-	uint8_t state;	/* enum flow_state */
-	uint8_t reason; /* enum flow_end_reason, when ended */
+	uint8_t state;   /* enum flow_state */
+	uint8_t reason;  /* enum flow_end_reason, when FLOW_CLOSING */
 	uint8_t retries; /* targets tried before the last one */
 	uint8_t worker;
 };
@@ -37,9 +37,11 @@ struct flow_record {
 const char *flow_state_name(enum flow_state state);
 
 /*
- * One JSON object with newline: the FlowLogFormat `json`. listener_name and
- * group_name may be NULL. Returns the length, or -ENOSPC with buf untouched
- * beyond its terminator.
+ * One JSON object with newline: the FlowLogFormat `json`. A flow in
+ * FLOW_CLOSING has ended and shows its "end_reason"; any other shows its
+ * "state" instead. listener_name and group_name may be NULL (null in JSON, as
+ * is every address that is not known). Returns the length, or -ENOSPC with
+ * buf the empty string.
  */
 int flow_record_format_json(const struct flow_record *r,
     const char *listener_name, const char *group_name, char *buf, size_t size);

@@ -72,13 +72,13 @@ const char *flow_end_reason_text(enum flow_end_reason reason);
 enum flow_end_class flow_end_reason_class(enum flow_end_reason reason);
 
 /* TargetHealth.State of the ELBv2 API (nlb-behaviour 1.3). */
-#define TARGET_STATES(X)                                                       \
-	X(INITIAL, "initial")                                                  \
-	X(HEALTHY, "healthy")                                                  \
-	X(UNHEALTHY, "unhealthy")                                              \
-	X(UNHEALTHY_DRAINING, "unhealthy.draining")                            \
-	X(DRAINING, "draining")                                                \
-	X(UNUSED, "unused")                                                    \
+#define TARGET_STATES(X)                            \
+	X(INITIAL, "initial")                       \
+	X(HEALTHY, "healthy")                       \
+	X(UNHEALTHY, "unhealthy")                   \
+	X(UNHEALTHY_DRAINING, "unhealthy.draining") \
+	X(DRAINING, "draining")                     \
+	X(UNUSED, "unused")                         \
 	X(UNAVAILABLE, "unavailable")
 
 enum target_state {

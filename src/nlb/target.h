@@ -45,7 +45,7 @@ struct target {
 	enum target_state state;
 	enum target_reason reason;
 	uint32_t successes, failures; /* consecutive, capped */
-	uint64_t since_ms;	      /* when state was entered */
+	uint64_t since_ms;            /* when state was entered */
 	uint64_t deadline_ms; /* DRAINING, UNHEALTHY_DRAINING: end, else 0 */
 };
 
