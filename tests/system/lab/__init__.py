@@ -1,0 +1,1 @@
+"""The lab: namespaces, peers, captures and the daemon under test."""

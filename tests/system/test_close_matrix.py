@@ -1,0 +1,31 @@
+"""Who ends a flow how: the other side sees the same end, and no byte is lost.
+
+40 cells, each under a capture on both sides of nlbd; lab/close_matrix.py holds
+the expected outcomes.
+"""
+import pytest
+
+from lab import ini
+from lab.close_matrix import CELLS, faults, observe
+from lab.daemon import Daemon
+
+
+@pytest.fixture(scope="module")
+def nlbd(network, health):
+    with Daemon(network, ini.base()) as daemon:
+        yield daemon.start()
+
+
+@pytest.mark.quick
+@pytest.mark.parametrize("cell", CELLS, ids=str)
+def test_close(cell, network, nlbd):
+    seen = observe(cell, network, nlbd)
+    assert faults(cell, seen) == [], seen
+    record = nlbd.flow_record(seen.client)
+    assert record["end_reason"] == cell.reason
+    if cell.outcome.backward:
+        sent = seen.forward_sent
+        key = ("client_to_target_bytes" if cell.actor == "client"
+               else "target_to_client_bytes")
+        assert record[key] == sent
+    nlbd.wait_no_flows()

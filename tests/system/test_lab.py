@@ -1,0 +1,51 @@
+"""The lab itself: its expectations hold for plain TCP and go red for a
+forwarder that is known to break them."""
+import pytest
+
+from lab.close_matrix import CELLS, Cell, faults, observe
+from lab.peers import FIN
+from lab.standin import Careless, Direct, HAProxy
+
+
+@pytest.fixture(scope="module")
+def direct(network):
+    with Direct(network) as forwarder:
+        yield forwarder
+
+
+@pytest.fixture(scope="module")
+def haproxy(network):
+    with HAProxy(network) as forwarder:
+        yield forwarder
+
+
+@pytest.mark.parametrize("cell", CELLS, ids=str)
+def test_plain_tcp_meets_the_close_matrix(cell, network, direct):
+    seen = observe(cell, network, direct)
+    assert faults(cell, seen) == [], seen
+
+
+@pytest.mark.parametrize("cell", [
+    Cell("rst", "target", "mid-transfer", "splice"),
+    Cell("rst", "target", "idle", "copy"),
+    Cell("rst-unread", "target", "mid-transfer", "splice"),
+], ids=str)
+def test_reset_laundered_by_haproxy_is_red(cell, network, haproxy):
+    assert faults(cell, observe(cell, network, haproxy)) != []
+
+
+@pytest.mark.parametrize("actor", ["client", "target"])
+def test_half_close_through_haproxy_is_green(actor, network, haproxy):
+    cell = Cell("half-close", actor, "mid-transfer", "splice")
+    assert faults(cell, observe(cell, network, haproxy)) == []
+
+
+@pytest.mark.parametrize("cell", CELLS, ids=str)
+def test_careless_forwarder_is_red(cell, network):
+    how = "abort" if cell.outcome.other_sees == FIN else "launder"
+    with Careless(network, how) as forwarder:
+        try:
+            found = faults(cell, observe(cell, network, forwarder))
+        except (AssertionError, OSError) as error:
+            found = [repr(error)]  # a peer could not even play its part
+    assert found != []
