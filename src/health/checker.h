@@ -17,14 +17,17 @@ enum check_protocol { CHECK_TCP };
 
 struct check_spec {
 	enum check_protocol protocol;
-	struct addr addr; /* what is probed, port included */
-	uint32_t interval_ms, timeout_ms;
+	struct addr addr;                 /* what is probed, port included */
+	uint32_t interval_ms, timeout_ms; /* at least 1 */
+	/* Outbound rules forbid it: nothing is sent, every check fails. */
+	bool blocked;
 };
 
 /*
  * detail is one short sentence for the log ("connection refused"); elapsed_us
  * is the time to the answer. Called from the loop, never from inside
- * checker_set or checker_remove.
+ * checker_set or checker_remove; may call anything of the checker, its
+ * destruction included.
  */
 typedef void (*checker_started_cb)(void *owner, uint32_t slot);
 typedef void (*checker_result_cb)(void *owner, uint32_t slot,
@@ -37,22 +40,25 @@ int checker_create(uv_loop_t *loop, void *owner, checker_started_cb started,
     checker_result_cb result, struct checker **out);
 
 /*
- * Adds slot, or changes its spec. A new slot's first check comes at once but
- * phase-spread within min(interval, 1 s) over the slots added together; later
- * ones each interval, at a phase of its own (from a hash of the address). An
- * unchanged spec changes nothing; a changed interval or timeout counts from
- * the next check on; a changed address or protocol cancels the check under
- * way. 0 or -ENOMEM.
+ * Adds slot, or changes its spec. A new slot's first check comes at once, but
+ * slots added together are spread evenly over min(interval, 1 s); the later
+ * ones come each interval, at a phase of the slot's own, spread evenly over
+ * the interval. An unchanged spec changes nothing; a changed interval or
+ * timeout counts from the next check on; anything else cancels the check
+ * under way and starts over as a new slot. 0, -ENOMEM, or -EINVAL for a spec
+ * that cannot be checked (no address or port, interval or timeout 0).
  */
 int checker_set(
     struct checker *c, uint32_t slot, const struct check_spec *spec);
-/* Stops checking slot; a check under way is cancelled without a result. */
+/* Stops checking slot; a check under way is cancelled without a result. A
+ * slot that is not there is fine. */
 void checker_remove(struct checker *c, uint32_t slot);
 /* How many descriptors the checker may hold at once (0 = default 256); checks
  * over it wait their turn, they are not void. */
 void checker_set_max_inflight(struct checker *c, uint32_t max);
 
-/* Closes all handles; the memory is freed from the loop afterwards. */
+/* No callback comes any more. Closes all handles; the memory is freed from
+ * the loop afterwards. NULL is fine. */
 void checker_destroy(struct checker *c);
 
 #endif
