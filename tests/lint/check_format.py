@@ -8,10 +8,11 @@ def main():
     top = common.root()
     paths = common.files(top, ".c", ".h")
     findings = common.run(["clang-format", "--dry-run", "-Werror", *paths], top)
+    unformatted = {line.split(":")[0] for line in findings if " error: " in line}
     common.finish(
         "format",
         len(paths),
-        [line for line in findings if "error:" in line] or findings,
+        [f"clang-format -i {path}" for path in sorted(unformatted)] or findings,
     )
 
 

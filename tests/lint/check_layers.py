@@ -22,7 +22,7 @@ CALLS = (
     r"|recv|send|getsockopt|setsockopt)\("
 )
 MUST_NOT = {
-    "base": re.compile(LOOP),
+    "base": re.compile(r"#include <uv\.h>"),
     "nlb": re.compile(f"{LOOP}|^\\s(?:.*[^\\w.>])?{CALLS}"),
 }
 INCLUDE = {

@@ -1,5 +1,5 @@
-"""Files stay under 600 lines, functions under 60, every header has a guard
-named after its path, and what is banned does not come in."""
+"""Files stay under 600 lines, functions outside tests/ under 60, every header
+has a guard named after it, and what is banned does not come in."""
 
 import re
 
@@ -14,14 +14,13 @@ BANNED = re.compile(
 
 
 def check_guard(path, text):
-    guard = re.sub(r"\W", "_", path.split("/", 1)[1]).upper()
-    short = re.sub(r"\W", "_", path.rsplit("/", 1)[1]).upper()
+    name = re.sub(r"\W", "_", path.rsplit("/", 1)[1]).upper()
     body = re.sub(r"/\*.*?\*/", "", "\n".join(text), flags=re.S).strip()
     match = re.match(r"#ifndef (\w+)\n#define (\w+)\n", body)
     if not match or match[1] != match[2] or not body.endswith("#endif"):
         return [f"{path}: no include guard"]
-    if match[1] not in (guard, short):
-        return [f"{path}: the guard is {match[1]}, not {guard}"]
+    if not match[1].endswith(name):
+        return [f"{path}: the guard {match[1]} does not end in {name}"]
     return []
 
 
@@ -59,7 +58,7 @@ def main():
             findings.append(f"{path}: {len(text)} lines, at most {FILE_MAX}")
         if path.endswith(".h"):
             findings += check_guard(path, text)
-        if path.endswith(".c"):
+        if path.endswith(".c") and not path.startswith("tests/"):
             findings += check_functions(path, text)
         if not path.endswith(".py"):
             findings += check_banned(path, text)
