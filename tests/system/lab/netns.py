@@ -52,9 +52,15 @@ class Namespace:
     def sysctl(self, key, value):
         self.run("sysctl", "-q", "-w", f"{key}={value}")
 
-    def nft(self, rules):
-        """Loads nft rules; they replace those of an earlier call."""
-        self.run("nft", "-f", "-", input="flush ruleset\n" + rules)
+    def filter_input(self, *rules):
+        """Drops or rejects by nft rules on what comes in here; they replace
+        those of an earlier call, none removes them."""
+        ruleset = "\n".join(["flush ruleset", "table inet lab {",
+                             "chain input {",
+                             "type filter hook input priority 0", *rules,
+                             "}", "}", ""])
+        done = self.run("nft", "-f", "-", check=False, input=ruleset)
+        assert done.returncode == 0, done.stderr
 
     def pids(self):
         out = subprocess.run(["ip", "netns", "pids", self.name], text=True,

@@ -113,5 +113,10 @@ class Careless:
                 if self.how == "abort":
                     sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER,
                                     LINGER_0)
-                sock.shutdown(socket.SHUT_RD)  # wakes the other pump
-                sock.close()
+                    sock.shutdown(socket.SHUT_RD)  # wakes the other pump
+                    sock.close()
+                else:
+                    sock.shutdown(socket.SHUT_WR)
+        with contextlib.suppress(OSError):
+            while source.recv(65536):
+                pass  # unread input would turn the FIN into an RST
