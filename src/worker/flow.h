@@ -1,0 +1,100 @@
+/*
+ * A flow: one client connection and one target connection, and two pumps.
+ *
+ * Flow states
+ *
+ *   flow_accept()         connected          a side was reset
+ *  ------------> CONNECTING ----> ESTABLISHED ----------> FLUSHING
+ *                    |                 |                     |
+ *                    |                 | both FIN            | delivered, or
+ *                    |                 |                     | deadline
+ *                    '------- flow_end(reason) --------------'
+ *                                  |
+ *                                  v
+ *                               CLOSING --> freed after the batch of events
+ *
+ * FLUSHING: one side is dead; what it had sent goes to the other side until
+ * the peer's kernel has acknowledged it, then that side is reset as well.
+ */
+#ifndef WORKER_FLOW_H
+#define WORKER_FLOW_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "nlb/flow_record.h"
+#include "worker/listener.h"
+#include "worker/pump.h"
+#include "worker/wheel.h"
+
+#define FLOW_TARGETS_TRIED_MAX 8
+#define FLOW_FLUSH_DEADLINE_MS 5000
+#define FLOW_FLUSH_POLL_MS 4
+/* No descriptor or memory for the target socket: asked again after this. */
+#define FLOW_RESOURCE_RETRY_MS 100
+
+struct flow {
+	struct side client, target;
+	struct pump client_to_target, target_to_client;
+	TAILQ_ENTRY(flow) entry;
+	STAILQ_ENTRY(flow) queued; /* busy, flushing or ended list */
+	struct wheel_entry timer;
+	struct listener *listener;
+	struct source *source;
+	uint64_t id;
+	uint64_t hash;             /* routing */
+	uint64_t start_us;         /* wall clock */
+	uint64_t start_ns;         /* monotonic */
+	uint64_t deadline_ms;      /* CONNECTING, FLUSHING */
+	uint64_t connect_total_ms; /* CONNECTING: the whole budget's end */
+	uint64_t activity_ms;      /* ESTABLISHED: last byte either way */
+	uint64_t connect_start_ns;
+	uint32_t connect_us;
+	struct addr client_addr, target_addr;
+	uint16_t target_slot; /* SB_SLOT_NONE: none */
+	uint16_t tried[FLOW_TARGETS_TRIED_MAX];
+	uint8_t n_tried;
+	uint8_t state;           /* enum flow_state, by flow_set_state alone */
+	uint8_t reason;          /* enum flow_end_reason: so far, then final */
+	bool client_ended_first; /* whose FIN came first */
+	bool fin_seen;
+	bool reset_by_client; /* FLUSHING: the dead side */
+	bool in_busy, in_flushing;
+};
+
+/* A client was accepted and may enter: takes fd and source. Connects. */
+void flow_accept(struct listener *l, int fd, const struct addr *client,
+    struct source *source);
+
+/* Ends the flow, from any state and any callback, once. Sides are reset unless
+ * reason is a FIN. The memory stays until flow_reap. */
+void flow_end(struct flow *f, enum flow_end_reason reason);
+
+/* The wheel's entry fired. */
+void flow_on_timer(struct worker *w, struct wheel_entry *e);
+/* Runs what used up its turn; looks at flushing flows; frees ended ones.
+ * Return true when there is more to do at once. */
+bool flow_run_busy(struct worker *w);
+void flow_poll_flushing(struct worker *w);
+void flow_reap(struct worker *w);
+
+/* What is known of f now. */
+void flow_fill_record(const struct flow *f, struct flow_record *r);
+/* A connection that was refused before it became a flow. */
+void flow_log_rejected(struct listener *l, int fd, const struct addr *client,
+    enum flow_end_reason reason);
+
+/* flow_connect.c: picks the next target and connects, until one is under way
+ * or the flow ended. */
+void flow_connect_next(struct flow *f);
+/* An event on the target's socket while CONNECTING. */
+void flow_connect_event(struct flow *f, uint32_t events);
+/* The connect deadline passed. */
+void flow_connect_timeout(struct flow *f);
+
+/* flow.c: the target answered. */
+void flow_established(struct flow *f);
+/* Puts the flow's next look into the wheel. */
+void flow_rearm(struct flow *f, uint64_t at_ms);
+
+#endif

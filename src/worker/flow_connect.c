@@ -1,0 +1,317 @@
+/*
+ * Connecting a flow to a target: pick, non-blocking connect with a timeout,
+ * and the next target when one refuses, is silent or cannot be reached. That
+ * is safe because no client byte has been forwarded yet; a real NLB does not
+ * retry. The whole search has a time budget.
+ */
+#include "worker/flow.h"
+
+#include <errno.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+static struct worker *
+worker_of(const struct flow *f)
+{
+	return f->listener->worker;
+}
+
+static bool
+was_tried(const struct flow *f, uint16_t slot)
+{
+	for (uint8_t i = 0; i < f->n_tried; i++)
+		if (f->tried[i] == slot)
+			return true;
+	return false;
+}
+
+static uint32_t
+target_flags(const struct flow *f, uint16_t slot)
+{
+	return atomic_load_explicit(
+	    &worker_of(f)->sb->targets[slot].flags, memory_order_relaxed);
+}
+
+static bool
+is_usable(void *arg, uint32_t index)
+{
+	const struct flow *f = arg;
+	const struct listener *l = f->listener;
+	uint16_t slot = l->group->slots[index];
+
+	return (target_flags(f, slot) & SB_ROUTABLE) != 0 &&
+	       (l->outbound_allowed == NULL || l->outbound_allowed[index]) &&
+	       !was_tried(f, slot);
+}
+
+static bool
+is_routable(void *arg, uint32_t index)
+{
+	const struct flow *f = arg;
+
+	return (target_flags(f, f->listener->group->slots[index]) &
+		   SB_ROUTABLE) != 0;
+}
+
+static void
+set_target_options(int fd)
+{
+	int on = 1;
+
+	/* Best effort: a flow without them is slower, not wrong. The urgent
+	 * byte stays in the stream's order. */
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	(void)setsockopt(fd, SOL_SOCKET, SO_OOBINLINE, &on, sizeof(on));
+}
+
+static void
+drop_target_socket(struct flow *f)
+{
+	if (f->target.fd != -1)
+		close(f->target.fd);
+	f->target.fd = -1;
+	f->target.error = 0;
+	if (f->target_slot != SB_SLOT_NONE) {
+		sb_sub(
+		    &worker_of(f)->block->targets[f->target_slot].active_flows,
+		    1);
+		f->target_slot = SB_SLOT_NONE;
+	}
+}
+
+/* What a failed connect means for the flow, should it be the last one tried.
+ * True: our own resources, the target is not to blame. */
+static bool
+note_failure(struct flow *f, int err)
+{
+	switch (err) {
+	case EADDRNOTAVAIL:
+	case EADDRINUSE:
+		sb_add(&f->listener->counters->port_allocation_errors, 1);
+		f->reason = FLOW_END_PORT_ALLOCATION;
+		return true;
+	case EMFILE:
+	case ENFILE:
+	case ENOBUFS:
+	case ENOMEM:
+		f->reason = FLOW_END_NO_RESOURCES;
+		return true;
+	case ETIMEDOUT:
+		f->reason = FLOW_END_CONNECT_TIMEOUT;
+		break;
+	default:
+		f->reason = FLOW_END_CONNECT_REFUSED;
+		break;
+	}
+	if (f->target_slot != SB_SLOT_NONE)
+		sb_add(&worker_of(f)
+			    ->block->targets[f->target_slot]
+			    .connect_failures,
+		    1);
+	return false;
+}
+
+static bool
+is_shortage(int err)
+{
+	return err == EMFILE || err == ENFILE || err == ENOBUFS ||
+	       err == ENOMEM;
+}
+
+/* 0 under way, 1 connected, or a positive errno as its negative. */
+static int
+start_connect(struct flow *f, const struct addr *target)
+{
+	struct worker *w = worker_of(f);
+	struct sockaddr_storage ss;
+	socklen_t len = addr_to_sockaddr(target, &ss);
+	int fd, rc;
+
+	fd =
+	    socket(ss.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (fd == -1)
+		return -errno;
+	set_target_options(fd);
+	rc = connect(fd, (struct sockaddr *)&ss, len) == 0 ? 1 : -errno;
+	if (rc < 0 && rc != -EINPROGRESS && rc != -EINTR) {
+		close(fd);
+		return rc;
+	}
+	f->target.fd = fd;
+	f->target.readable = f->target.writable = false;
+	f->target.fin_pending = f->target.urgent = false;
+	f->target.error = 0;
+	/* After connect: an unconnected socket would report a hang-up. */
+	if (poller_add(&w->poller, fd, POLLER_FLOW_EVENTS, &f->target.item) <
+	    0) {
+		close(fd);
+		f->target.fd = -1;
+		return -ENOMEM;
+	}
+	return rc == 1 ? 1 : 0;
+}
+
+static void
+take_target(struct flow *f, int index)
+{
+	struct worker *w = worker_of(f);
+	struct group *g = f->listener->group;
+
+	f->target_slot = g->slots[index];
+	f->target_addr = g->addrs[index];
+	f->connect_start_ns = uv_hrtime();
+	f->deadline_ms = w->poller.now_ms + g->connect_timeout_ms;
+	if (f->deadline_ms > f->connect_total_ms)
+		f->deadline_ms = f->connect_total_ms;
+	sb_add(&w->block->targets[f->target_slot].active_flows, 1);
+	if (f->n_tried > 0)
+		sb_add(&f->listener->counters->connect_retries, 1);
+	f->tried[f->n_tried++] = f->target_slot;
+}
+
+/* No target left to try: why. */
+static enum flow_end_reason
+nobody_reason(struct flow *f)
+{
+	struct group *g = f->listener->group;
+
+	if (f->n_tried > 0)
+		return f->reason; /* of the last attempt */
+	if (g != NULL &&
+	    routing_pick(g->table, f->hash, is_routable, f) != ROUTING_NONE)
+		return FLOW_END_SECURITY_GROUP_OUTBOUND;
+	return FLOW_END_NO_TARGET;
+}
+
+/* Descriptors or memory ran short, by no fault of a target: forget this
+ * attempt and come back in a moment. */
+static void
+wait_for_resources(struct flow *f)
+{
+	struct worker *w = worker_of(f);
+
+	drop_target_socket(f);
+	f->n_tried--;
+	f->deadline_ms = w->poller.now_ms + FLOW_RESOURCE_RETRY_MS;
+	flow_rearm(f, f->deadline_ms);
+}
+
+static void
+begin(struct flow *f)
+{
+	struct worker *w = worker_of(f);
+	struct group *g = f->listener->group;
+
+	f->connect_total_ms = w->poller.now_ms + g->connect_total_ms;
+	f->hash = g->stickiness ? routing_source_hash(g->table, &f->client_addr)
+				: routing_flow_hash(g->table, &f->client_addr,
+				      &f->listener->bound, f->id);
+}
+
+void
+flow_connect_next(struct flow *f)
+{
+	struct worker *w = worker_of(f);
+	struct group *g = f->listener->group;
+
+	if (g == NULL) {
+		flow_end(f, FLOW_END_NO_TARGET);
+		return;
+	}
+	if (f->connect_total_ms == 0)
+		begin(f);
+	for (;;) {
+		int index, rc;
+
+		if (f->n_tried == FLOW_TARGETS_TRIED_MAX ||
+		    w->poller.now_ms >= f->connect_total_ms) {
+			flow_end(f, f->reason);
+			return;
+		}
+		index = routing_pick(g->table, f->hash, is_usable, f);
+		if (index == ROUTING_NONE) {
+			flow_end(f, nobody_reason(f));
+			return;
+		}
+		take_target(f, index);
+		rc = start_connect(f, &f->target_addr);
+		if (rc >= 0) {
+			flow_rearm(f, f->deadline_ms);
+			if (rc == 1)
+				flow_connect_event(f, EPOLLOUT);
+			return;
+		}
+		(void)note_failure(f, -rc);
+		if (is_shortage(-rc)) {
+			wait_for_resources(f);
+			return;
+		}
+		drop_target_socket(f);
+	}
+}
+
+static void
+connected(struct flow *f)
+{
+	if ((target_flags(f, f->target_slot) & SB_FAIL_OPEN) != 0)
+		sb_add(&f->listener->counters->unhealthy_routing_flows, 1);
+	flow_established(f);
+}
+
+static void
+failed(struct flow *f, int err)
+{
+	(void)note_failure(f, err);
+	drop_target_socket(f);
+	flow_connect_next(f);
+}
+
+void
+flow_connect_event(struct flow *f, uint32_t events)
+{
+	if (f->target.fd == -1)
+		return;
+	if ((events & (EPOLLERR | EPOLLHUP)) != 0) {
+		int err = 0, input = 0;
+		socklen_t len = sizeof(err);
+
+		if (getsockopt(
+			f->target.fd, SOL_SOCKET, SO_ERROR, &err, &len) == -1)
+			err = errno;
+		if (err == 0)
+			err = ECONNRESET;
+		/* Connected and reset in one batch: no byte was forwarded, so
+		 * the next target may be asked, unless this one had something
+		 * to say ("421 too busy") that the client must hear. */
+		if (ioctl(f->target.fd, FIONREAD, &input) == -1 || input == 0) {
+			failed(f, err);
+			return;
+		}
+		side_set_error(&f->target, err);
+		connected(f);
+		return;
+	}
+	side_note_events(&f->target, events);
+	if ((events & EPOLLOUT) != 0)
+		connected(f);
+}
+
+void
+flow_connect_timeout(struct flow *f)
+{
+	struct pollfd pfd = {.fd = f->target.fd, .events = POLLOUT};
+
+	if (f->target.fd == -1) {
+		flow_connect_next(f);
+		return;
+	}
+	/* Answered while our loop was stalled: the event is on its way, and
+	 * the deadline was ours, not the target's. */
+	if (poll(&pfd, 1, 0) == 1)
+		flow_rearm(f, worker_of(f)->poller.now_ms + WHEEL_TICK_MS);
+	else
+		failed(f, ETIMEDOUT);
+}

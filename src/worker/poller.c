@@ -1,0 +1,141 @@
+/* The worker's event loop; see poller.h for why it is edge-triggered. */
+#include "worker/poller.h"
+
+#include <errno.h>
+#include <unistd.h>
+
+#define BATCH_EVENTS 256
+
+static void
+on_uv_ready(struct poll_item *item, uint32_t events)
+{
+	struct poller *p =
+	    (struct poller *)((char *)item - offsetof(struct poller, uv_item));
+
+	(void)events;
+	p->uv_ready = true;
+}
+
+static uint64_t
+monotonic_ms(void)
+{
+	return uv_hrtime() / 1000000;
+}
+
+int
+poller_init(struct poller *p, uv_loop_t *loop, bool (*after_batch)(void *arg),
+    void *arg)
+{
+	int rc;
+
+	p->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	if (p->epoll_fd == -1)
+		return -errno;
+	p->loop = loop;
+	p->uv_ready = true;
+	p->more = false;
+	p->stopped = false;
+	p->uv_item.on_event = on_uv_ready;
+	p->after_batch = after_batch;
+	p->arg = arg;
+	p->now_ms = monotonic_ms();
+	rc = poller_add(p, uv_backend_fd(loop), EPOLLIN, &p->uv_item);
+	if (rc < 0)
+		close(p->epoll_fd);
+	return rc;
+}
+
+void
+poller_fini(struct poller *p)
+{
+	close(p->epoll_fd);
+}
+
+static int
+control(
+    struct poller *p, int op, int fd, uint32_t events, struct poll_item *item)
+{
+	struct epoll_event ev = {.events = events, .data.ptr = item};
+
+	return epoll_ctl(p->epoll_fd, op, fd, &ev) == -1 ? -errno : 0;
+}
+
+int
+poller_add(struct poller *p, int fd, uint32_t events, struct poll_item *item)
+{
+	return control(p, EPOLL_CTL_ADD, fd, events, item);
+}
+
+int
+poller_modify(struct poller *p, int fd, uint32_t events, struct poll_item *item)
+{
+	return control(p, EPOLL_CTL_MOD, fd, events, item);
+}
+
+void
+poller_remove(struct poller *p, int fd)
+{
+	(void)control(p, EPOLL_CTL_DEL, fd, 0, NULL);
+}
+
+/*
+ * libuv registers its watchers with its own epoll set only when it runs, and
+ * wants to run when a timer is due or a close callback is pending: its own
+ * timeout says so.
+ */
+static int
+wait_timeout(struct poller *p, int max_wait_ms)
+{
+	int uv_wait;
+
+	uv_update_time(p->loop);
+	uv_wait = uv_backend_timeout(p->loop);
+	if (uv_wait == -1)
+		return max_wait_ms;
+	if (max_wait_ms == -1 || uv_wait < max_wait_ms)
+		return uv_wait;
+	return max_wait_ms;
+}
+
+void
+poller_turn(struct poller *p, int max_wait_ms)
+{
+	struct epoll_event events[BATCH_EVENTS];
+	int n;
+
+	do
+		n = epoll_wait(p->epoll_fd, events, BATCH_EVENTS,
+		    p->uv_ready || p->more ? 0 : wait_timeout(p, max_wait_ms));
+	while (n == -1 && errno == EINTR);
+	p->now_ms = monotonic_ms();
+	/* Data first, timers after: a stall must not expire a flow whose
+	 * bytes are waiting. */
+	for (int i = 0; i < n; i++) {
+		struct poll_item *item = events[i].data.ptr;
+
+		if (item->on_event != NULL)
+			item->on_event(item, events[i].events);
+	}
+	if (!p->uv_ready) {
+		uv_update_time(p->loop);
+		p->uv_ready = uv_backend_timeout(p->loop) == 0;
+	}
+	if (p->uv_ready) {
+		p->uv_ready = false;
+		uv_run(p->loop, UV_RUN_NOWAIT);
+	}
+	p->more = p->after_batch(p->arg);
+}
+
+void
+poller_run(struct poller *p)
+{
+	while (!p->stopped)
+		poller_turn(p, -1);
+}
+
+void
+poller_stop(struct poller *p)
+{
+	p->stopped = true;
+}
