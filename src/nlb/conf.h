@@ -15,11 +15,15 @@
 #include "base/log.h"
 #include "nlb/security_group.h"
 
-#define CONF_NAME_MAX 32	     /* [a-z0-9-]{1,32} */
+#define CONF_NAME_MAX 32            /* [a-z0-9-]{1,32} */
 #define CONF_FILE_MAX (1024 * 1024) /* bytes */
-#define CONF_LISTENERS_MAX 50	     /* the NLB's quota */
-#define CONF_TARGETS_MAX 3000	     /* all groups together: the NLB's quota */
-#define CONF_PATH_MAX 108	     /* sun_path, NUL included */
+#define CONF_LISTENERS_MAX 50       /* the NLB's quota */
+#define CONF_TARGETS_MAX 3000       /* all groups together: the NLB's quota */
+#define CONF_PATH_MAX 108           /* sun_path, NUL included */
+/* Bounds of ours, so that no file costs more than a moment and some MiB. */
+#define CONF_SECTIONS_MAX 1000 /* of one kind */
+#define CONF_KEYS_MAX 32768    /* lines with a key or a section */
+#define CONF_RULES_MAX 100000  /* all security groups, lists expanded */
 
 enum conf_ip_address_type { CONF_IPV4, CONF_DUALSTACK, CONF_IPV6 };
 enum conf_sg_action { CONF_SG_DROP, CONF_SG_RESET };
@@ -29,13 +33,21 @@ enum conf_check_protocol {
 	CONF_CHECK_HTTPS, /* a later issue */
 	CONF_CHECK_SMTP,  /* a later issue; extension */
 };
-enum conf_flow_log { CONF_FLOW_LOG_OFF, CONF_FLOW_LOG_STDERR, CONF_FLOW_LOG_FILE };
+enum conf_flow_log {
+	CONF_FLOW_LOG_OFF,
+	CONF_FLOW_LOG_STDERR,
+	CONF_FLOW_LOG_FILE
+};
 enum conf_flow_log_format {
 	CONF_FLOW_LOG_JSON,
 	CONF_FLOW_LOG_VPC_FLOW_V2, /* a later issue */
-	CONF_FLOW_LOG_NLB,	   /* a later issue */
+	CONF_FLOW_LOG_NLB,         /* a later issue */
 };
-enum conf_cross_zone { CONF_CROSS_ZONE_FALSE, CONF_CROSS_ZONE_TRUE, CONF_CROSS_ZONE_LB };
+enum conf_cross_zone {
+	CONF_CROSS_ZONE_FALSE,
+	CONF_CROSS_ZONE_TRUE,
+	CONF_CROSS_ZONE_LB
+};
 
 /* "off" and "auto" in integer attributes. */
 #define CONF_OFF 0
@@ -43,13 +55,13 @@ enum conf_cross_zone { CONF_CROSS_ZONE_FALSE, CONF_CROSS_ZONE_TRUE, CONF_CROSS_Z
 
 struct conf_load_balancer {
 	char name[CONF_NAME_MAX + 1];
-	uint32_t ip_address_type;    /* enum conf_ip_address_type */
-	char availability_zone[33];  /* "" = none given */
+	uint32_t ip_address_type;   /* enum conf_ip_address_type */
+	char availability_zone[33]; /* "" = none given */
 	bool cross_zone_enabled;
 };
 
 struct conf_forward {
-	uint32_t group; /* index into conf.target_groups */
+	uint32_t group;  /* index into conf.target_groups */
 	uint32_t weight; /* 0-999, default 1 */
 };
 
@@ -69,14 +81,40 @@ struct conf_listener {
 	char network_acl[CONF_NAME_MAX + 1];
 	uint32_t idle_timeout_s;
 	uint32_t max_flows; /* CONF_OFF = no limit of its own */
-	unsigned line;	    /* of the section header */
+	unsigned line;      /* of the section header */
+};
+
+#define CONF_NO_PREFIX_LIST UINT32_MAX
+/* A security group rule as it was written. */
+struct conf_rule {
+	char label[CONF_NAME_MAX + 1];
+	bool outbound;
+	uint16_t port_from, port_to;
+	uint32_t prefix_list; /* index, or CONF_NO_PREFIX_LIST: cidr counts */
+	struct cidr cidr;
+	char *description; /* owned; NULL = none */
+	unsigned line;
+};
+
+struct conf_prefix_entry {
+	char label[CONF_NAME_MAX + 1];
+	struct cidr cidr;
+};
+
+struct conf_prefix_list {
+	char name[CONF_NAME_MAX + 1];
+	struct conf_prefix_entry *entries; /* owned */
+	size_t n_entries;
 };
 
 struct conf_security_group {
 	char name[CONF_NAME_MAX + 1];
+	struct conf_rule *rules; /* owned; as written, both directions */
+	size_t n_rules;
 	struct sg_rule *inbound, *outbound; /* owned; prefix lists expanded */
 	size_t n_inbound, n_outbound;
 	bool outbound_given; /* false: everything outbound is allowed */
+	unsigned line;
 };
 
 struct conf_target {
@@ -91,7 +129,7 @@ struct conf_target_group {
 	uint16_t port;
 	uint32_t ip_address_type;
 	uint32_t check_protocol; /* enum conf_check_protocol */
-	uint32_t check_port;	 /* 0 = traffic-port */
+	uint32_t check_port;     /* 0 = traffic-port */
 	char check_path[1025];
 	char matcher_http_code[128];
 	uint32_t check_interval_ms;
@@ -116,12 +154,12 @@ struct conf_target_group {
 };
 
 struct conf_node {
-	uint32_t workers;	       /* CONF_AUTO = cores */
-	uint32_t max_flows;	       /* CONF_AUTO = from the fd limit */
+	uint32_t workers;              /* CONF_AUTO = cores */
+	uint32_t max_flows;            /* CONF_AUTO = from the fd limit */
 	uint32_t max_flows_per_source; /* CONF_AUTO = half, 0 = off */
 	char admin_socket[CONF_PATH_MAX];
 	struct addr http_listen; /* ADDR_NONE = off */
-	uint32_t flow_log;	 /* enum conf_flow_log */
+	uint32_t flow_log;       /* enum conf_flow_log */
 	char flow_log_path[256];
 	uint32_t flow_log_format;
 	uint32_t log_level; /* enum log_level */
@@ -138,6 +176,8 @@ struct conf {
 	size_t n_target_groups;
 	struct conf_security_group *security_groups;
 	size_t n_security_groups;
+	struct conf_prefix_list *prefix_lists;
+	size_t n_prefix_lists;
 	char *bytes; /* the file as parsed, for the workers; owned */
 	size_t n_bytes;
 };
@@ -146,13 +186,16 @@ struct conf {
 struct conf_diag {
 	unsigned line, col; /* 1-based; line 0 = the file as a whole */
 	bool warning;
-	char *message; /* owned, one line, hostile bytes escaped */
-	char *excerpt; /* the line, escaped, or NULL; owned */
-	unsigned caret; /* column in excerpt, 1-based; 0 = none */
-	char *hint;	/* "did you mean ...?" or NULL; owned */
+	char *message;      /* owned, one line, hostile bytes escaped */
+	char *excerpt;      /* the line, escaped, or NULL; owned */
+	unsigned caret;     /* column in excerpt, 1-based; 0 = none */
+	unsigned caret_len; /* columns to underline, the caret included */
+	char *hint;         /* "did you mean ...?" or NULL; owned */
 };
+#define CONF_DIAGS_MAX 100 /* kept; errors before warnings */
 struct conf_diags {
 	struct conf_diag *list; /* owned */
+	/* n is the length of list; the others count the dropped ones too */
 	size_t n, n_errors, n_warnings, n_suppressed;
 };
 
@@ -173,8 +216,9 @@ int conf_read_file(
  * (conf_destroy), or -EINVAL (with diagnostics) or -ENOMEM. Warnings may be
  * present in both cases. Bytes need no terminator.
  */
-int conf_parse(const char *bytes, size_t len, const struct conf_options *options,
-    struct conf **out, struct conf_diags *diags);
+int conf_parse(const char *bytes, size_t len,
+    const struct conf_options *options, struct conf **out,
+    struct conf_diags *diags);
 void conf_destroy(struct conf *conf);
 
 void conf_diags_fini(struct conf_diags *diags);

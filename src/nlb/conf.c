@@ -1,0 +1,92 @@
+/*
+ * The conf itself: its end, and questions that several parts ask of it.
+ */
+#include "nlb/conf.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void
+security_group_fini(struct conf_security_group *group)
+{
+	for (size_t i = 0; i < group->n_rules; i++)
+		free(group->rules[i].description);
+	free(group->rules);
+	free(group->inbound);
+	free(group->outbound);
+}
+
+void
+conf_destroy(struct conf *conf)
+{
+	if (conf == NULL)
+		return;
+	for (size_t i = 0; i < conf->n_target_groups; i++)
+		free(conf->target_groups[i].targets);
+	for (size_t i = 0; i < conf->n_security_groups; i++)
+		security_group_fini(&conf->security_groups[i]);
+	for (size_t i = 0; i < conf->n_prefix_lists; i++)
+		free(conf->prefix_lists[i].entries);
+	free(conf->listeners);
+	free(conf->target_groups);
+	free(conf->security_groups);
+	free(conf->prefix_lists);
+	free(conf->bytes);
+	free(conf);
+}
+
+const struct conf_target_group *
+conf_find_target_group(const struct conf *conf, const char *name)
+{
+	for (size_t i = 0; i < conf->n_target_groups; i++) {
+		if (strcmp(conf->target_groups[i].name, name) == 0)
+			return &conf->target_groups[i];
+	}
+	return NULL;
+}
+
+const struct conf_listener *
+conf_find_listener(const struct conf *conf, const char *name)
+{
+	for (size_t i = 0; i < conf->n_listeners; i++) {
+		if (strcmp(conf->listeners[i].name, name) == 0)
+			return &conf->listeners[i];
+	}
+	return NULL;
+}
+
+bool
+conf_outbound_allows(const struct conf *conf,
+    const struct conf_listener *listener, const struct addr *a)
+{
+	if (listener->n_security_groups == 0)
+		return true;
+	for (uint32_t i = 0; i < listener->n_security_groups; i++) {
+		const struct conf_security_group *group =
+		    &conf->security_groups[listener->security_groups[i]];
+
+		if (!group->outbound_given ||
+		    sg_rules_allow(
+			group->outbound, group->n_outbound, a, a->port))
+			return true;
+	}
+	return false;
+}
+
+int
+conf_listener_inbound(const struct conf *conf,
+    const struct conf_listener *listener, struct sg_set *out)
+{
+	struct sg_rule_list lists[CONF_LISTENER_GROUPS_MAX];
+
+	for (uint32_t i = 0; i < listener->n_security_groups; i++) {
+		const struct conf_security_group *group =
+		    &conf->security_groups[listener->security_groups[i]];
+
+		lists[i] = (struct sg_rule_list){
+		    .rules = group->inbound, .n = group->n_inbound};
+	}
+	return sg_set_build_union(
+	    lists, listener->n_security_groups, listener->port, out);
+}

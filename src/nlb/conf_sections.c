@@ -1,0 +1,311 @@
+/*
+ * Sections: what kind each one is, doubled ones and doubled keys, and the
+ * structs that they fill, with the defaults of the table.
+ */
+#include "nlb/conf_internal.h"
+
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+static int
+compare_spans(struct conf_span a, struct conf_span b)
+{
+	size_t len = a.len < b.len ? a.len : b.len;
+	int order = strncasecmp(a.text, b.text, len);
+
+	if (order != 0)
+		return order;
+	return a.len < b.len ? -1 : a.len > b.len;
+}
+
+/* Entries of one section by key, then by place. */
+static int
+compare_entries(const void *left, const void *right)
+{
+	const struct conf_entry *a = *(const struct conf_entry *const *)left;
+	const struct conf_entry *b = *(const struct conf_entry *const *)right;
+	int order = compare_spans(a->key, b->key);
+
+	if (order != 0)
+		return order;
+	return a->key.line < b->key.line ? -1 : 1;
+}
+
+static int
+compare_sections(const void *left, const void *right)
+{
+	const struct conf_section *a =
+	    *(const struct conf_section *const *)left;
+	const struct conf_section *b =
+	    *(const struct conf_section *const *)right;
+	int order;
+
+	if (a->kind != b->kind)
+		return a->kind < b->kind ? -1 : 1;
+	order = compare_spans(a->name, b->name);
+	if (order != 0)
+		return order;
+	return a->header.line < b->header.line ? -1 : 1;
+}
+
+static void
+report_doubled_keys(struct conf_parser *p, const struct conf_section *section)
+{
+	const struct conf_entry **sorted, *first = NULL;
+
+	if (section->n < 2)
+		return;
+	sorted = calloc(section->n, sizeof(sorted[0]));
+	if (sorted == NULL) {
+		p->no_memory = true;
+		return;
+	}
+	for (size_t i = 0; i < section->n; i++)
+		sorted[i] = &p->scan.entries[section->first + i];
+	qsort(sorted, section->n, sizeof(sorted[0]), compare_entries);
+	for (size_t i = 0; i < section->n; i++) {
+		if (first == NULL ||
+		    compare_spans(first->key, sorted[i]->key) != 0)
+			first = sorted[i];
+		else
+			conf_error(p, sorted[i]->key,
+			    "`%.*s' is given twice in this section, first in "
+			    "line %u; keep one of the two",
+			    CONF_SPAN(sorted[i]->key), first->key.line);
+	}
+	free(sorted);
+}
+
+static void
+report_doubled_sections(struct conf_parser *p)
+{
+	struct conf_section **sorted, *first = NULL;
+	size_t n = 0;
+
+	sorted = calloc(p->scan.n_sections + 1, sizeof(sorted[0]));
+	if (sorted == NULL) {
+		p->no_memory = true;
+		return;
+	}
+	for (size_t i = 0; i < p->scan.n_sections; i++) {
+		if (p->scan.sections[i].known)
+			sorted[n++] = &p->scan.sections[i];
+	}
+	qsort(sorted, n, sizeof(sorted[0]), compare_sections);
+	for (size_t i = 0; i < n; i++) {
+		if (first == NULL || first->kind != sorted[i]->kind ||
+		    compare_spans(first->name, sorted[i]->name) != 0)
+			first = sorted[i];
+		else
+			conf_error(p, sorted[i]->header,
+			    "section [%.*s] is given twice, first in line %u; "
+			    "put all its keys into one of the two",
+			    CONF_SPAN(sorted[i]->header), first->header.line);
+	}
+	free(sorted);
+}
+
+static void
+report_unknown(
+    struct conf_parser *p, struct conf_span header, struct conf_span kind)
+{
+	struct conf_suggestion s = {.got = kind};
+	struct conf_diag *d;
+
+	for (int i = 0; i < CONF_SECTION_KINDS; i++)
+		conf_suggestion_try(&s, conf_section_kind_name(i));
+	d = conf_error(p, header,
+	    "[%.*s] is no section of nlbd.ini; its kind "
+	    "is one of load-balancer, listener, "
+	    "security-group, network-acl, prefix-list, "
+	    "target-group, node",
+	    CONF_SPAN(header));
+	conf_suggestion_hint(&s, d);
+}
+
+static void
+check_name(struct conf_parser *p, const struct conf_section *section)
+{
+	const char *kind = conf_section_kind_name(section->kind);
+	struct conf_diag *d;
+
+	if (!conf_section_kind_is_named(section->kind)) {
+		if (section->name.len != 0)
+			conf_error(p, section->name,
+			    "there is only one [%s]; "
+			    "take the name away",
+			    kind);
+		return;
+	}
+	if (section->name.len == 0) {
+		d = conf_error(p, section->header, "[%s] needs a name", kind);
+		conf_hint(d, "write for example [%s %s]", kind,
+		    section->kind == CONF_LISTENER ? "submission" : "smtp");
+	} else if (conf_span_is(section->name, "none")) {
+		conf_error(p, section->name,
+		    "`none' is a word of its own and "
+		    "cannot be the name of a %s; "
+		    "choose another",
+		    kind);
+	} else {
+		conf_parse_name(p, section->name, kind);
+	}
+}
+
+static void
+classify(struct conf_parser *p, struct conf_section *section)
+{
+	struct conf_span rest = section->header, kind;
+
+	if (rest.len == 0)
+		return; /* the scanner has said so */
+	kind = conf_span_split(&rest, ' ');
+	section->name = rest.text == NULL ? conf_span_sub(section->header,
+						section->header.len, 0)
+					  : conf_span_trim(rest);
+	for (int i = 0; i < CONF_SECTION_KINDS; i++) {
+		if (!conf_span_is(kind, conf_section_kind_name(i)))
+			continue;
+		section->known = true;
+		section->kind = i;
+		check_name(p, section);
+		return;
+	}
+	report_unknown(p, section->header, kind);
+}
+
+void
+conf_sections_classify(struct conf_parser *p)
+{
+	for (size_t i = 0; i < p->scan.n_sections; i++) {
+		classify(p, &p->scan.sections[i]);
+		report_doubled_keys(p, &p->scan.sections[i]);
+	}
+	report_doubled_sections(p);
+}
+
+void *
+conf_section_base(struct conf *conf, enum conf_section_kind kind, size_t i)
+{
+	switch (kind) {
+	case CONF_LOAD_BALANCER:
+		return &conf->lb;
+	case CONF_LISTENER:
+		return &conf->listeners[i];
+	case CONF_SECURITY_GROUP:
+		return &conf->security_groups[i];
+	case CONF_PREFIX_LIST:
+		return &conf->prefix_lists[i];
+	case CONF_TARGET_GROUP:
+		return &conf->target_groups[i];
+	case CONF_NODE:
+		return &conf->node;
+	default:
+		return NULL;
+	}
+}
+
+static void
+set_defaults(struct conf_parser *p, enum conf_section_kind kind, void *base)
+{
+	for (size_t i = 0; i < conf_attribute_count(); i++) {
+		const struct conf_attribute *a = conf_attribute_at(i);
+		struct conf_span value = {.text = a->default_value};
+
+		if (a->section != kind || a->default_value == NULL)
+			continue;
+		value.len = strlen(a->default_value);
+		conf_type_set(p, a, value, base);
+	}
+}
+
+/* Sections past the limit are counted, reported once and not created. */
+static size_t
+count_kind(struct conf_parser *p, enum conf_section_kind kind, size_t max)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < p->scan.n_sections; i++) {
+		struct conf_section *section = &p->scan.sections[i];
+
+		if (!section->known || section->kind != kind)
+			continue;
+		if (n == max) {
+			conf_error(p, section->header,
+			    "more than %zu sections [%s ...]; split the work "
+			    "over several nlbd",
+			    max, conf_section_kind_name(kind));
+			for (; i < p->scan.n_sections; i++) {
+				section = &p->scan.sections[i];
+				if (section->known && section->kind == kind)
+					section->known = false;
+			}
+			return n;
+		}
+		section->index = n++;
+	}
+	return n;
+}
+
+static void *
+create_kind(struct conf_parser *p, enum conf_section_kind kind, size_t max,
+    size_t size, size_t *n)
+{
+	void *list;
+
+	*n = count_kind(p, kind, max);
+	list = calloc(*n + 1, size);
+	if (list == NULL) {
+		p->no_memory = true;
+		*n = 0;
+	}
+	return list;
+}
+
+/* Every struct of a named section starts with its name. */
+static void
+init_section(struct conf_parser *p, const struct conf_section *section)
+{
+	void *base = conf_section_base(p->conf, section->kind, section->index);
+
+	if (base == NULL)
+		return;
+	if (conf_section_kind_is_named(section->kind)) {
+		set_defaults(p, section->kind, base);
+		(void)conf_span_copy(section->name, base, CONF_NAME_MAX + 1);
+	}
+	if (section->kind == CONF_LISTENER)
+		((struct conf_listener *)base)->line = section->header.line;
+	if (section->kind == CONF_TARGET_GROUP)
+		((struct conf_target_group *)base)->line = section->header.line;
+	if (section->kind == CONF_SECURITY_GROUP)
+		((struct conf_security_group *)base)->line =
+		    section->header.line;
+}
+
+void
+conf_sections_create(struct conf_parser *p)
+{
+	struct conf *conf = p->conf;
+
+	conf->listeners = create_kind(p, CONF_LISTENER, CONF_LISTENERS_MAX,
+	    sizeof(conf->listeners[0]), &conf->n_listeners);
+	conf->target_groups =
+	    create_kind(p, CONF_TARGET_GROUP, CONF_SECTIONS_MAX,
+		sizeof(conf->target_groups[0]), &conf->n_target_groups);
+	conf->security_groups =
+	    create_kind(p, CONF_SECURITY_GROUP, CONF_SECTIONS_MAX,
+		sizeof(conf->security_groups[0]), &conf->n_security_groups);
+	conf->prefix_lists = create_kind(p, CONF_PREFIX_LIST, CONF_SECTIONS_MAX,
+	    sizeof(conf->prefix_lists[0]), &conf->n_prefix_lists);
+	if (p->no_memory)
+		return;
+	set_defaults(p, CONF_LOAD_BALANCER, &conf->lb);
+	set_defaults(p, CONF_NODE, &conf->node);
+	for (size_t i = 0; i < p->scan.n_sections; i++) {
+		if (p->scan.sections[i].known)
+			init_section(p, &p->scan.sections[i]);
+	}
+}
