@@ -89,8 +89,11 @@ fill_slots(struct routing_table *t, struct build_target *targets)
 	for (uint32_t i = 0; filled < t->n_slots; i = (i + 1) % t->n) {
 		struct build_target *b = &targets[i];
 
-		while (t->slots[b->slot] != SLOT_FREE)
-			b->slot = (b->slot + b->skip) % t->n_slots;
+		while (t->slots[b->slot] != SLOT_FREE) {
+			b->slot += b->skip;
+			if (b->slot >= t->n_slots)
+				b->slot -= t->n_slots;
+		}
 		t->slots[b->slot] = (uint16_t)b->index;
 		filled++;
 	}
