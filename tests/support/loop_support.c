@@ -11,16 +11,37 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+struct guard {
+	uv_timer_t deadline;
+	uv_prepare_t before_poll; /* asks before the loop goes to sleep */
+	bool (*condition)(void *arg);
+	void *arg;
+	bool met;
+	int closed;
+};
+
 static void
 on_deadline(uv_timer_t *timer)
 {
-	*(bool *)timer->data = true;
+	uv_stop(timer->loop);
+}
+
+static void
+on_before_poll(uv_prepare_t *prepare)
+{
+	struct guard *g = prepare->data;
+
+	g->met = g->condition(g->arg);
+	if (g->met)
+		uv_stop(prepare->loop);
 }
 
 static void
 on_guard_closed(uv_handle_t *handle)
 {
-	*(bool *)handle->data = true;
+	struct guard *g = handle->data;
+
+	g->closed++;
 }
 
 /* condition NULL: only the time counts. */
@@ -28,21 +49,21 @@ static bool
 run_guarded(uv_loop_t *loop, bool (*condition)(void *arg), void *arg,
     uint64_t deadline_ms)
 {
-	bool expired = false, closed = false, met = false;
-	uv_timer_t guard;
+	struct guard g = {.condition = condition, .arg = arg};
 
 	uv_update_time(loop);
-	if (uv_timer_init(loop, &guard) != 0)
-		return false;
-	guard.data = &expired;
-	uv_timer_start(&guard, on_deadline, deadline_ms, 0);
-	while (!(met = condition != NULL && condition(arg)) && !expired)
-		uv_run(loop, UV_RUN_ONCE);
-	guard.data = &closed;
-	uv_close((uv_handle_t *)&guard, on_guard_closed);
-	while (!closed)
+	uv_timer_init(loop, &g.deadline);
+	uv_prepare_init(loop, &g.before_poll);
+	g.deadline.data = g.before_poll.data = &g;
+	uv_timer_start(&g.deadline, on_deadline, deadline_ms, 0);
+	if (condition != NULL)
+		uv_prepare_start(&g.before_poll, on_before_poll);
+	uv_run(loop, UV_RUN_DEFAULT);
+	uv_close((uv_handle_t *)&g.deadline, on_guard_closed);
+	uv_close((uv_handle_t *)&g.before_poll, on_guard_closed);
+	while (g.closed < 2)
 		uv_run(loop, UV_RUN_NOWAIT);
-	return met;
+	return g.met;
 }
 
 bool
