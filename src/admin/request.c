@@ -1,0 +1,443 @@
+/*
+ * Requests: the route table, the checks every request passes, and answers,
+ * at once or when an operation of the daemon has finished.
+ */
+#include "admin/server.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <bsd/stdlib.h>
+#include <bsd/string.h>
+
+#include "base/log.h"
+
+#define FLOWS_LIMIT_MAX 100000
+#define PARAMS_MAX 3
+
+struct admin_route {
+	const char *method, *path;
+	void (*handle)(struct admin_request *request);
+	const char *params[PARAMS_MAX]; /* query parameters it knows */
+};
+
+static void
+request_free(struct admin_request *request)
+{
+	if (request->connection != NULL || request->op_pending)
+		return; /* somebody still holds it */
+	free(request->body);
+	free(request);
+}
+
+static void
+answer(struct admin_request *request, unsigned http_status, json_t *root)
+{
+	request->http_status = http_status;
+	request->body = NULL;
+	if (root != NULL)
+		request->body =
+		    json_dumps(root, JSON_COMPACT | JSON_PRESERVE_ORDER |
+					 JSON_REAL_PRECISION(9));
+	json_decref(root);
+	if (request->state == REQUEST_SUSPENDED)
+		MHD_resume_connection(request->connection);
+	request->state = REQUEST_ANSWERED;
+}
+
+static void __attribute__((format(printf, 4, 5)))
+answer_error(struct admin_request *request, unsigned http_status,
+    const char *code, const char *fmt, ...)
+{
+	char text[512];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	answer(request, http_status, view_error(code, text));
+}
+
+/* NULL when it was not given. */
+static const char *
+param(const struct admin_request *request, const char *name)
+{
+	return MHD_lookup_connection_value(
+	    request->connection, MHD_GET_ARGUMENT_KIND, name);
+}
+
+static uint64_t
+now_ms(const struct admin_request *request)
+{
+	return uv_now(request->admin->loop);
+}
+
+static void
+handle_status(struct admin_request *request)
+{
+	const char *include = param(request, "include");
+
+	if (include != NULL && strcmp(include, "targets") != 0) {
+		answer_error(request, MHD_HTTP_BAD_REQUEST, "ValidationError",
+		    "include is targets, or not given");
+		return;
+	}
+	answer(request, MHD_HTTP_OK,
+	    view_status(request->admin->ops, include != NULL, now_ms(request)));
+}
+
+/* Reads target-group; answers and returns false when there is no such one. */
+static bool
+group_param(struct admin_request *request, const char **group)
+{
+	char escaped[256];
+
+	*group = param(request, "target-group");
+	if (*group == NULL ||
+	    view_has_target_group(request->admin->ops, *group))
+		return true;
+	log_escape(escaped, sizeof(escaped), *group, strlen(*group));
+	answer_error(request, MHD_HTTP_NOT_FOUND, "TargetGroupNotFound",
+	    "there is no target group '%s'", escaped);
+	return false;
+}
+
+static void
+handle_target_health(struct admin_request *request)
+{
+	const char *group;
+
+	if (group_param(request, &group))
+		answer(request, MHD_HTTP_OK,
+		    view_target_health(request->admin->ops, group));
+}
+
+static void
+handle_targets(struct admin_request *request)
+{
+	const char *group;
+
+	if (group_param(request, &group))
+		answer(request, MHD_HTTP_OK,
+		    view_targets(request->admin->ops, group, now_ms(request)));
+}
+
+/* 0, or -EINVAL after an error was answered. */
+static int
+parse_flow_query(struct admin_request *request)
+{
+	struct view_flow_query *query = &request->flow_query;
+	const char *text, *error = NULL;
+
+	query->limit = FLOWS_LIMIT_MAX;
+	text = param(request, "limit");
+	if (text != NULL)
+		query->limit =
+		    (uint32_t)strtonum(text, 1, FLOWS_LIMIT_MAX, &error);
+	if (error != NULL) {
+		answer_error(request, MHD_HTTP_BAD_REQUEST, "ValidationError",
+		    "limit is a number from 1 to %d", FLOWS_LIMIT_MAX);
+		return -EINVAL;
+	}
+	text = param(request, "target");
+	if (text != NULL && strlcpy(query->target, text,
+				sizeof(query->target)) >= sizeof(query->target))
+		error = "target is ADDRESS or ADDRESS:PORT";
+	text = param(request, "listener");
+	if (text != NULL &&
+	    strlcpy(query->listener, text, sizeof(query->listener)) >=
+		sizeof(query->listener))
+		error = "listener is the name of a listener";
+	if (error == NULL)
+		return 0;
+	answer_error(
+	    request, MHD_HTTP_BAD_REQUEST, "ValidationError", "%s", error);
+	return -EINVAL;
+}
+
+/* The operation has finished: does somebody still want the answer? */
+static bool
+op_done(struct admin_request *request)
+{
+	request->op_pending = false;
+	if (request->connection != NULL)
+		return true;
+	request_free(request);
+	return false;
+}
+
+static void
+on_flows(
+    void *arg, const struct flow_record *records, size_t n, uint32_t missing)
+{
+	struct admin_request *request = arg;
+
+	if (op_done(request))
+		answer(request, MHD_HTTP_OK,
+		    view_flows(request->admin->ops, &request->flow_query,
+			records, n, missing));
+}
+
+static void
+on_verdict(void *arg, bool accepted, const char *text)
+{
+	struct admin_request *request = arg;
+
+	if (op_done(request))
+		answer(request, accepted ? MHD_HTTP_OK : MHD_HTTP_CONFLICT,
+		    view_verdict(accepted, text));
+}
+
+/* op_pending is set before the operation is called: it may answer at once. */
+static void
+op_started(struct admin_request *request, int rc)
+{
+	if (rc == 0)
+		return;
+	request->op_pending = false;
+	answer_error(request, MHD_HTTP_SERVICE_UNAVAILABLE, "Unavailable",
+	    "nlbd cannot do that now: %s", strerror(-rc));
+}
+
+static void
+handle_flows(struct admin_request *request)
+{
+	const struct admin_ops *ops = request->admin->ops;
+
+	if (parse_flow_query(request) != 0)
+		return;
+	request->op_pending = true;
+	op_started(request, ops->list_flows(ops->owner, on_flows, request));
+}
+
+static void
+handle_reload(struct admin_request *request)
+{
+	const struct admin_ops *ops = request->admin->ops;
+
+	request->op_pending = true;
+	op_started(request, ops->reload(ops->owner, on_verdict, request));
+}
+
+static void
+handle_check(struct admin_request *request)
+{
+	const struct admin_ops *ops = request->admin->ops;
+
+	request->op_pending = true;
+	op_started(request, ops->check(ops->owner, on_verdict, request));
+}
+
+/* A later verb adds a row. GET rows answer HEAD too. */
+static const struct admin_route routes[] = {
+    {"GET", "/v1/status", handle_status, {"include"}},
+    {"GET", "/v1/target-health", handle_target_health, {"target-group"}},
+    {"GET", "/v1/targets", handle_targets, {"target-group"}},
+    {"GET", "/v1/flows", handle_flows, {"limit", "target", "listener"}},
+    {"GET", "/v1/check", handle_check, {NULL}},
+    {"POST", "/v1/reload", handle_reload, {NULL}},
+};
+
+static const struct admin_route *
+find_route(const char *path)
+{
+	size_t i;
+
+	for (i = 0; i < sizeof(routes) / sizeof(routes[0]); i++) {
+		if (strcmp(routes[i].path, path) == 0)
+			return &routes[i];
+	}
+	return NULL;
+}
+
+static bool
+method_fits(const struct admin_route *route, const char *method)
+{
+	return strcmp(route->method, method) == 0 ||
+	       (strcmp(route->method, "GET") == 0 &&
+		   strcmp(method, "HEAD") == 0);
+}
+
+/* No route takes a body, so one is refused before it is read. */
+static bool
+announces_body(struct MHD_Connection *connection)
+{
+	const char *length;
+
+	if (MHD_lookup_connection_value(connection, MHD_HEADER_KIND,
+		MHD_HTTP_HEADER_TRANSFER_ENCODING) != NULL)
+		return true;
+	length = MHD_lookup_connection_value(
+	    connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_CONTENT_LENGTH);
+	return length != NULL && strcmp(length, "0") != 0;
+}
+
+static enum MHD_Result
+find_unknown_param(
+    void *cls, enum MHD_ValueKind kind, const char *key, const char *value)
+{
+	struct admin_request *request = cls;
+	char escaped[128];
+	size_t i;
+
+	(void)kind;
+	(void)value;
+	for (i = 0; i < PARAMS_MAX && request->route->params[i] != NULL; i++) {
+		if (strcmp(request->route->params[i], key) == 0)
+			return MHD_YES;
+	}
+	log_escape(escaped, sizeof(escaped), key, strlen(key));
+	answer_error(request, MHD_HTTP_BAD_REQUEST, "ValidationError",
+	    "unknown parameter '%s'", escaped);
+	return MHD_NO;
+}
+
+static size_t
+head_size(struct MHD_Connection *connection)
+{
+	const union MHD_ConnectionInfo *info;
+
+	info = MHD_get_connection_info(
+	    connection, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
+	return info == NULL ? 0 : info->header_size;
+}
+
+/* Everything that can be said about a request from its head. */
+static void
+check_head(struct admin_request *request, const char *url, const char *method)
+{
+	char escaped[256];
+
+	if (head_size(request->connection) > ADMIN_HEAD_MAX) {
+		answer_error(request, MHD_HTTP_REQUEST_HEADER_FIELDS_TOO_LARGE,
+		    "RequestTooLarge",
+		    "the request's head is longer than %d bytes",
+		    ADMIN_HEAD_MAX);
+		return;
+	}
+	request->route = find_route(url);
+	if (request->route == NULL) {
+		log_escape(escaped, sizeof(escaped), url, strlen(url));
+		answer_error(request, MHD_HTTP_NOT_FOUND, "NotFound",
+		    "there is no %s", escaped);
+	} else if (!method_fits(request->route, method)) {
+		answer_error(request, MHD_HTTP_METHOD_NOT_ALLOWED,
+		    "MethodNotAllowed", "%s takes %s", request->route->path,
+		    request->route->method);
+	} else if (announces_body(request->connection)) {
+		answer_error(request, MHD_HTTP_CONTENT_TOO_LARGE,
+		    "RequestTooLarge", "no request here has a body");
+	} else {
+		MHD_get_connection_values(request->connection,
+		    MHD_GET_ARGUMENT_KIND, find_unknown_param, request);
+	}
+}
+
+static enum MHD_Result
+queue_answer(struct admin_request *request)
+{
+	static char no_memory[] = "{\"error\":{\"code\":\"InternalError\","
+				  "\"message\":\"out of memory\"}}";
+	struct MHD_Response *response;
+	enum MHD_Result rc;
+
+	if (request->body == NULL) {
+		request->http_status = MHD_HTTP_INTERNAL_SERVER_ERROR;
+		response = MHD_create_response_from_buffer(
+		    strlen(no_memory), no_memory, MHD_RESPMEM_PERSISTENT);
+	} else {
+		response =
+		    MHD_create_response_from_buffer(strlen(request->body),
+			request->body, MHD_RESPMEM_MUST_FREE);
+	}
+	if (response == NULL)
+		return MHD_NO; /* ends the connection */
+	request->body = NULL;
+	MHD_add_response_header(
+	    response, MHD_HTTP_HEADER_CONTENT_TYPE, "application/json");
+	MHD_add_response_header(
+	    response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
+	MHD_add_response_header(response, "X-Content-Type-Options", "nosniff");
+	if (request->http_status == MHD_HTTP_METHOD_NOT_ALLOWED)
+		MHD_add_response_header(
+		    response, MHD_HTTP_HEADER_ALLOW, request->route->method);
+	rc = MHD_queue_response(
+	    request->connection, request->http_status, response);
+	MHD_destroy_response(response);
+	return rc;
+}
+
+/* The head has come: MHD's first call for this request. */
+static enum MHD_Result
+start_request(struct admin *admin, struct MHD_Connection *connection,
+    const char *url, const char *method, void **con_cls)
+{
+	struct admin_request *request;
+
+	request = calloc(1, sizeof(*request));
+	if (request == NULL)
+		return MHD_NO;
+	request->admin = admin;
+	request->connection = connection;
+	TAILQ_INSERT_TAIL(&admin->requests, request, entry);
+	*con_cls = request;
+	check_head(request, url, method);
+	if (request->state == REQUEST_ANSWERED)
+		return queue_answer(request);
+	return MHD_YES;
+}
+
+enum MHD_Result
+admin_on_request(void *cls, struct MHD_Connection *connection, const char *url,
+    const char *method, const char *version, const char *upload_data,
+    size_t *upload_data_size, void **con_cls)
+{
+	struct admin_request *request = *con_cls;
+
+	(void)version;
+	(void)upload_data;
+	if (request == NULL)
+		return start_request(cls, connection, url, method, con_cls);
+	if (*upload_data_size != 0)
+		return MHD_NO; /* a body that was not announced */
+	if (request->state == REQUEST_HEAD) {
+		request->state = REQUEST_RUNNING;
+		request->route->handle(request);
+	}
+	if (request->state == REQUEST_RUNNING) {
+		request->state = REQUEST_SUSPENDED;
+		MHD_suspend_connection(connection);
+		return MHD_YES;
+	}
+	return queue_answer(request);
+}
+
+void
+admin_on_request_completed(void *cls, struct MHD_Connection *connection,
+    void **con_cls, enum MHD_RequestTerminationCode code)
+{
+	struct admin *admin = cls;
+	struct admin_request *request = *con_cls;
+
+	(void)connection;
+	(void)code;
+	if (request == NULL)
+		return;
+	*con_cls = NULL;
+	TAILQ_REMOVE(&admin->requests, request, entry);
+	request->connection = NULL;
+	request_free(request);
+}
+
+void
+admin_resume_all(struct admin *admin)
+{
+	struct admin_request *request;
+
+	TAILQ_FOREACH (request, &admin->requests, entry) {
+		if (request->state == REQUEST_SUSPENDED)
+			answer_error(request, MHD_HTTP_SERVICE_UNAVAILABLE,
+			    "Unavailable", "nlbd is stopping");
+	}
+}

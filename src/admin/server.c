@@ -1,0 +1,319 @@
+/*
+ * The admin server's connections: one listening unix socket and libmicrohttpd
+ * in its external epoll mode, both on the supervisor's loop. What is asked and
+ * answered is request.c's business.
+ */
+#include "admin/server.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/log.h"
+
+#define ACCEPT_RETRY_MS 100
+
+static void
+on_mhd_log(void *cls, const char *fmt, va_list ap)
+{
+	char text[512], escaped[LOG_LINE_MAX];
+	size_t len;
+
+	(void)cls;
+	/* MHD's own format strings, handed through. */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+	vsnprintf(text, sizeof(text), fmt, ap);
+#pragma GCC diagnostic pop
+	/* Options of TCP, which MHD tries on a unix socket, at each answer. */
+	if (strstr(text, "TCP_") != NULL ||
+	    strstr(text, "push the data") != NULL)
+		return;
+	len = strcspn(text, "\n");
+	log_debug("admin: %s", log_escape(escaped, sizeof(escaped), text, len));
+}
+
+/* MHD calls this for its own broken invariants only, and must not go on: the
+ * workers serve without us until a new supervisor takes over. */
+static void
+on_mhd_panic(void *cls, const char *file, unsigned int line, const char *reason)
+{
+	(void)cls;
+	log_error("admin: libmicrohttpd failed at %s:%u: %s", file, line,
+	    reason == NULL ? "no reason given" : reason);
+	abort();
+}
+
+static void mhd_turn(struct admin *admin);
+
+static void
+on_timeout_timer(uv_timer_t *timer)
+{
+	mhd_turn(timer->data);
+}
+
+/* Lets MHD work, then asks when it wants to be called next. */
+static void
+mhd_turn(struct admin *admin)
+{
+	MHD_UNSIGNED_LONG_LONG ms;
+
+	if (admin->closing)
+		return;
+	if (MHD_run(admin->daemon) != MHD_YES)
+		log_debug("admin: MHD_run failed");
+	if (MHD_get_timeout(admin->daemon, &ms) == MHD_YES)
+		uv_timer_start(&admin->timeout_timer, on_timeout_timer, ms, 0);
+	else
+		uv_timer_stop(&admin->timeout_timer);
+}
+
+static void
+on_mhd_poll(uv_poll_t *poll, int status, int events)
+{
+	(void)status;
+	(void)events;
+	mhd_turn(poll->data);
+}
+
+static void on_accept(uv_poll_t *poll, int status, int events);
+
+/* Takes connections unless all places are taken: then the next one waits in
+ * the kernel's queue until a place is free, 2 s at most for a silent peer. */
+static void
+accept_update(struct admin *admin)
+{
+	bool wanted = !admin->closing &&
+		      admin->n_connections < ADMIN_CONNECTIONS_MAX &&
+		      !uv_is_active((uv_handle_t *)&admin->accept_timer);
+
+	if (wanted == admin->accepting)
+		return;
+	if (wanted)
+		wanted = uv_poll_start(
+			     &admin->listen_poll, UV_READABLE, on_accept) == 0;
+	else
+		uv_poll_stop(&admin->listen_poll);
+	admin->accepting = wanted;
+}
+
+static void
+on_accept_timer(uv_timer_t *timer)
+{
+	accept_update(timer->data);
+}
+
+static void
+on_connection(void *cls, struct MHD_Connection *connection,
+    void **socket_context, enum MHD_ConnectionNotificationCode code)
+{
+	struct admin *admin = cls;
+
+	(void)connection;
+	(void)socket_context;
+	if (code == MHD_CONNECTION_NOTIFY_STARTED)
+		admin->n_connections++;
+	else
+		admin->n_connections--;
+	accept_update(admin);
+}
+
+/* Best effort: a local socket's buffer is empty, the few bytes fit. */
+static void
+refuse(int fd, uid_t uid)
+{
+	static struct log_limit limit = LOG_LIMIT(5);
+	static const char answer[] =
+	    "HTTP/1.1 403 Forbidden\r\n"
+	    "Content-Type: application/json\r\n"
+	    "Connection: close\r\n\r\n"
+	    "{\"error\": {\"code\": \"AccessDenied\", \"message\": "
+	    "\"only root and the user of nlbd may use this socket\"}}\n";
+
+	if (log_allowed(&limit, uv_hrtime() / 1000000))
+		log_warning(
+		    "admin: refused a connection of uid %u", (unsigned)uid);
+	(void)send(fd, answer, sizeof(answer) - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+	close(fd);
+}
+
+static void
+take_connection(struct admin *admin, int fd)
+{
+	struct sockaddr_un addr = {.sun_family = AF_UNIX};
+	struct ucred peer;
+	socklen_t len = sizeof(peer);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) != 0) {
+		close(fd);
+		return;
+	}
+	if (peer.uid != 0 && peer.uid != admin->allowed_uid) {
+		refuse(fd, peer.uid);
+		return;
+	}
+	/* MHD closes fd itself when it cannot take it. */
+	if (MHD_add_connection(admin->daemon, fd, (struct sockaddr *)&addr,
+		sizeof(addr)) != MHD_YES)
+		log_debug("admin: MHD_add_connection failed");
+	mhd_turn(admin);
+}
+
+static void
+on_accept(uv_poll_t *poll, int status, int events)
+{
+	struct admin *admin = poll->data;
+	int fd, lfd = -1;
+
+	(void)status;
+	(void)events;
+	if (uv_fileno((uv_handle_t *)poll, &lfd) != 0)
+		return;
+	fd = accept4(lfd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	if (fd >= 0) {
+		take_connection(admin, fd);
+		return;
+	}
+	if (errno == EAGAIN || errno == EINTR || errno == ECONNABORTED)
+		return;
+	/* Out of descriptors or memory: the socket stays readable, so asking
+	 * again at once would spin. */
+	log_debug("admin: accept: %s", strerror(errno));
+	uv_timer_start(
+	    &admin->accept_timer, on_accept_timer, ACCEPT_RETRY_MS, 0);
+	accept_update(admin);
+}
+
+static void
+on_handle_closed(uv_handle_t *handle)
+{
+	struct admin *admin = handle->data;
+
+	if (--admin->open_handles == 0)
+		free(admin);
+}
+
+static void
+handle_opened(struct admin *admin, uv_handle_t *handle)
+{
+	handle->data = admin;
+	admin->open_handles++;
+}
+
+static void
+close_handles(struct admin *admin)
+{
+	uv_handle_t *handles[] = {
+	    (uv_handle_t *)&admin->timeout_timer,
+	    (uv_handle_t *)&admin->accept_timer,
+	    (uv_handle_t *)&admin->mhd_poll,
+	    (uv_handle_t *)&admin->listen_poll,
+	};
+	size_t i;
+
+	/* Never initialised ones have no data: admin is zeroed memory. */
+	for (i = 0; i < sizeof(handles) / sizeof(handles[0]); i++) {
+		if (handles[i]->data != NULL)
+			uv_close(handles[i], on_handle_closed);
+	}
+}
+
+static struct MHD_Daemon *
+start_mhd(struct admin *admin)
+{
+	MHD_set_panic_func(on_mhd_panic, NULL);
+	/* The logger comes first, or what is said before it goes to stderr. */
+	return MHD_start_daemon(MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET |
+				    MHD_ALLOW_SUSPEND_RESUME |
+				    MHD_USE_ERROR_LOG,
+	    0, NULL, NULL, admin_on_request, admin, MHD_OPTION_EXTERNAL_LOGGER,
+	    on_mhd_log, NULL, MHD_OPTION_CONNECTION_LIMIT,
+	    (unsigned)ADMIN_CONNECTIONS_MAX, MHD_OPTION_CONNECTION_TIMEOUT,
+	    (unsigned)ADMIN_TIMEOUT_S, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+	    (size_t)ADMIN_POOL_BYTES, MHD_OPTION_NOTIFY_CONNECTION,
+	    on_connection, admin, MHD_OPTION_NOTIFY_COMPLETED,
+	    admin_on_request_completed, admin, MHD_OPTION_END);
+}
+
+static int
+open_handles(struct admin *admin, int listen_fd)
+{
+	const union MHD_DaemonInfo *info;
+	int rc;
+
+	rc = uv_timer_init(admin->loop, &admin->timeout_timer);
+	if (rc != 0)
+		return rc;
+	handle_opened(admin, (uv_handle_t *)&admin->timeout_timer);
+	rc = uv_timer_init(admin->loop, &admin->accept_timer);
+	if (rc != 0)
+		return rc;
+	handle_opened(admin, (uv_handle_t *)&admin->accept_timer);
+	info = MHD_get_daemon_info(admin->daemon, MHD_DAEMON_INFO_EPOLL_FD);
+	if (info == NULL)
+		return -EIO;
+	rc = uv_poll_init(admin->loop, &admin->mhd_poll, info->epoll_fd);
+	if (rc != 0)
+		return rc;
+	handle_opened(admin, (uv_handle_t *)&admin->mhd_poll);
+	rc = uv_poll_start(&admin->mhd_poll, UV_READABLE, on_mhd_poll);
+	if (rc != 0)
+		return rc;
+	rc = uv_poll_init(admin->loop, &admin->listen_poll, listen_fd);
+	if (rc != 0)
+		return rc;
+	handle_opened(admin, (uv_handle_t *)&admin->listen_poll);
+	accept_update(admin);
+	return admin->accepting ? 0 : -EIO;
+}
+
+int
+admin_create(uv_loop_t *loop, int listen_fd, uid_t allowed_uid,
+    const struct admin_ops *ops, struct admin **out)
+{
+	struct admin *admin;
+	int rc;
+
+	admin = calloc(1, sizeof(*admin));
+	if (admin == NULL)
+		return -ENOMEM;
+	admin->loop = loop;
+	admin->ops = ops;
+	admin->allowed_uid = allowed_uid;
+	TAILQ_INIT(&admin->requests);
+	admin->daemon = start_mhd(admin);
+	if (admin->daemon == NULL) {
+		free(admin);
+		return -EIO;
+	}
+	rc = open_handles(admin, listen_fd);
+	if (rc != 0) {
+		log_error(
+		    "admin: cannot watch its sockets: %s", uv_strerror(rc));
+		admin_destroy(admin);
+		return -EIO;
+	}
+	*out = admin;
+	return 0;
+}
+
+void
+admin_destroy(struct admin *admin)
+{
+	if (admin == NULL)
+		return;
+	admin->closing = true;
+	/* Off the loop before MHD closes its epoll descriptor. */
+	close_handles(admin);
+	admin->accepting = false;
+	admin_resume_all(admin);
+	MHD_stop_daemon(admin->daemon);
+	admin->daemon = NULL;
+	if (admin->open_handles == 0)
+		free(admin);
+}

@@ -1,0 +1,78 @@
+/*
+ * What the admin interface shows, as JSON: built from the daemon's answers
+ * (struct admin_ops) and the scoreboard. Pure apart from those: no sockets.
+ *
+ * All view_ functions return a new reference, or NULL when out of memory.
+ */
+#ifndef ADMIN_VIEW_H
+#define ADMIN_VIEW_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <jansson.h>
+
+#include "admin/admin.h"
+
+struct view_flow_query {
+	uint32_t limit;
+	char target[ADDR_STRLEN]; /* "ip" or "ip:port"; "" = all */
+	char listener[CONF_NAME_MAX + 1];
+};
+
+/* now_ms is the clock of struct target.since_ms. */
+json_t *view_status(
+    const struct admin_ops *ops, bool with_targets, uint64_t now_ms);
+/* Exactly what `aws elbv2 describe-target-health` prints. group NULL = all. */
+json_t *view_target_health(const struct admin_ops *ops, const char *group);
+/* The same targets with all that is known of them. */
+json_t *view_targets(
+    const struct admin_ops *ops, const char *group, uint64_t now_ms);
+json_t *view_flows(const struct admin_ops *ops,
+    const struct view_flow_query *query, const struct flow_record *records,
+    size_t n, uint32_t missing_workers);
+json_t *view_verdict(bool accepted, const char *text);
+json_t *view_error(const char *code, const char *message);
+
+/* Is there such a group, in the config or among draining targets? */
+bool view_has_target_group(const struct admin_ops *ops, const char *group);
+
+/* Overall health, worst last. */
+enum view_health { VIEW_OK, VIEW_DEGRADED, VIEW_FAILING };
+
+/* What is wrong: sentences, each with what to do (view_problem.c). */
+struct view_problems {
+	json_t *list; /* owned */
+	enum view_health health;
+	bool failed; /* out of memory */
+};
+
+/* Counts of one target group (view_problem.c). */
+struct view_group {
+	char name[CONF_NAME_MAX + 1];
+	uint32_t healthy, unhealthy, initial, draining, unused, registered;
+	bool fail_open, in_use;
+	char bad_target[ADDR_STRLEN]; /* the first unhealthy one */
+	char bad_detail[128];         /* what its last check said */
+};
+struct view_groups {
+	struct view_group *list; /* owned */
+	size_t n;
+	bool failed; /* out of memory */
+};
+
+void view_groups_collect(
+    const struct admin_ops *ops, struct view_groups *groups);
+void view_problems_collect(const struct admin_ops *ops,
+    const struct admin_status *status, const struct view_groups *groups,
+    struct view_problems *problems);
+
+/* JSON helpers. A NULL value makes them fail, so errors need one look. */
+bool view_put(json_t *object, const char *key, json_t *value);
+/* Any bytes: what is not UTF-8 becomes '?'. NULL gives null. */
+json_t *view_text(const char *text);
+json_t *view_uint(uint64_t n);
+/* "2026-08-01T10:02:03Z"; 0 gives null. */
+json_t *view_time(uint64_t wall_ms);
+
+#endif

@@ -1,0 +1,238 @@
+/*
+ * What is wrong now, in sentences that end with what to do about it, and the
+ * overall health they add up to.
+ */
+#include "admin/view.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <bsd/string.h>
+
+static void __attribute__((format(printf, 3, 4)))
+problem_add(struct view_problems *problems, enum view_health health,
+    const char *fmt, ...)
+{
+	char text[768];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	if (json_array_append_new(problems->list, view_text(text)) != 0)
+		problems->failed = true;
+	if (health > problems->health)
+		problems->health = health;
+}
+
+static struct view_group *
+group_find_or_add(struct view_groups *groups, const char *name)
+{
+	struct view_group *list;
+	size_t i;
+
+	/* Targets come group by group: the last one is the usual hit. */
+	for (i = groups->n; i-- > 0;) {
+		if (strcmp(groups->list[i].name, name) == 0)
+			return &groups->list[i];
+	}
+	list = reallocarray(groups->list, groups->n + 1, sizeof(*list));
+	if (list == NULL) {
+		groups->failed = true;
+		return NULL;
+	}
+	groups->list = list;
+	memset(&list[groups->n], 0, sizeof(*list));
+	strlcpy(list[groups->n].name, name, sizeof(list[groups->n].name));
+	return &list[groups->n++];
+}
+
+static void
+group_count_bad(struct view_group *g, const struct admin_target *t)
+{
+	g->unhealthy++;
+	if (g->bad_target[0] != '\0')
+		return;
+	addr_format(&t->addr, g->bad_target, sizeof(g->bad_target));
+	strlcpy(g->bad_detail, t->last_check == NULL ? "" : t->last_check,
+	    sizeof(g->bad_detail));
+}
+
+static void
+group_count(void *arg, const struct admin_target *t)
+{
+	struct view_group *g = group_find_or_add(arg, t->group);
+
+	if (g == NULL)
+		return;
+	if (t->label[0] != '\0')
+		g->registered++;
+	if (t->fail_open)
+		g->fail_open = true;
+	switch (t->health->state) {
+	case TARGET_INITIAL:
+		g->initial++;
+		break;
+	case TARGET_HEALTHY:
+		g->healthy++;
+		break;
+	case TARGET_UNHEALTHY:
+	case TARGET_UNHEALTHY_DRAINING:
+	case TARGET_UNAVAILABLE:
+		group_count_bad(g, t);
+		break;
+	case TARGET_DRAINING:
+		g->draining++;
+		break;
+	case TARGET_UNUSED:
+	case TARGET_STATE_COUNT:
+		g->unused++;
+		break;
+	}
+}
+
+void
+view_groups_collect(const struct admin_ops *ops, struct view_groups *groups)
+{
+	const struct conf *conf = ops->conf(ops->owner);
+	struct view_group *g;
+	size_t i, j;
+
+	memset(groups, 0, sizeof(*groups));
+	for (i = 0; i < conf->n_target_groups; i++)
+		group_find_or_add(groups, conf->target_groups[i].name);
+	if (groups->failed)
+		return;
+	for (i = 0; i < conf->n_listeners; i++) {
+		for (j = 0; j < conf->listeners[i].n_forwards; j++) {
+			/* The first rows are the config's, in its order. */
+			g = &groups->list[conf->listeners[i].forwards[j].group];
+			g->in_use = true;
+		}
+	}
+	ops->each_target(ops->owner, group_count, groups);
+}
+
+static void
+group_problems(struct view_problems *problems, const struct view_group *g)
+{
+	const char *bad_sep = g->bad_detail[0] == '\0' ? "" : ": ";
+
+	if (!g->in_use)
+		return;
+	if (g->registered == 0) {
+		problem_add(problems, VIEW_FAILING,
+		    "Target group %s has no target: every connection is "
+		    "refused. Add a Target line and run `nlbctl reload`.",
+		    g->name);
+	} else if (g->healthy == 0 && g->unhealthy == 0) {
+		problem_add(problems, VIEW_DEGRADED,
+		    "Target group %s has no healthy target yet: the first "
+		    "health checks are under way. Wait for one interval.",
+		    g->name);
+	} else if (g->healthy == 0) {
+		problem_add(problems, VIEW_FAILING,
+		    "Target group %s has no healthy target%s (%s%s%s). Start "
+		    "the servers or open their firewall; `nlbctl "
+		    "describe-target-health` shows each one.",
+		    g->name,
+		    g->fail_open ? ", new connections go to all of them" : "",
+		    g->bad_target, bad_sep, g->bad_detail);
+	} else if (g->unhealthy > 0) {
+		problem_add(problems, VIEW_DEGRADED,
+		    "%u of %u targets of group %s %s unhealthy (%s%s%s). "
+		    "Look at that server; it comes back by itself once its "
+		    "health checks pass.",
+		    g->unhealthy, g->registered, g->name,
+		    g->unhealthy == 1 ? "is" : "are", g->bad_target, bad_sep,
+		    g->bad_detail);
+	}
+}
+
+struct problem_walk {
+	const struct conf *conf;
+	struct view_problems *problems;
+	uint32_t n_workers, n_serving;
+};
+
+static void
+listener_problems(void *arg, const struct admin_listener *l)
+{
+	struct problem_walk *walk = arg;
+	const struct conf_listener *conf;
+
+	conf = conf_find_listener(walk->conf, l->name);
+	if (l->paused) {
+		problem_add(walk->problems, VIEW_DEGRADED,
+		    "Listener %s is paused: its flows are at the limit, new "
+		    "connections wait in the kernel. Raise MaxFlows or the "
+		    "limit of open files (LimitNOFILE), or find the source "
+		    "with `nlbctl flows`.",
+		    l->name);
+	}
+	if (conf != NULL && !conf->security_groups_none && !l->kernel_filter) {
+		problem_add(walk->problems, VIEW_DEGRADED,
+		    "Listener %s checks its security groups in user space "
+		    "only (%s). Refused sources see a reset instead of "
+		    "silence; merge rules until they fit the kernel's filter.",
+		    l->name, l->filter_text);
+	}
+}
+
+static void
+worker_problems(void *arg, const struct admin_worker *w)
+{
+	struct problem_walk *walk = arg;
+
+	walk->n_workers++;
+	if (strcmp(w->state, "serving") == 0)
+		walk->n_serving++;
+	else if (strcmp(w->state, "starting") == 0)
+		problem_add(walk->problems, VIEW_DEGRADED,
+		    "Worker %u (pid %d) is still starting. If it stays so, "
+		    "the log says why.",
+		    w->index, (int)w->pid);
+}
+
+static void
+process_problems(
+    const struct admin_status *status, struct view_problems *problems)
+{
+	if (status->stopping)
+		problem_add(problems, VIEW_DEGRADED,
+		    "nlbd is stopping: it takes no new connections and waits "
+		    "for the flows it has. Send SIGTERM again to end them.");
+	if (status->last_reload == ADMIN_VERDICT_REJECTED)
+		problem_add(problems, VIEW_DEGRADED,
+		    "The last reload was rejected, the configuration before it "
+		    "stays in force (%s). Correct %s, then `nlbctl check` and "
+		    "`nlbctl reload`.",
+		    status->last_reload_text == NULL ? "see the log"
+						     : status->last_reload_text,
+		    status->config_path);
+}
+
+void
+view_problems_collect(const struct admin_ops *ops,
+    const struct admin_status *status, const struct view_groups *groups,
+    struct view_problems *problems)
+{
+	struct problem_walk walk = {
+	    .conf = ops->conf(ops->owner),
+	    .problems = problems,
+	};
+	size_t i;
+
+	memset(problems, 0, sizeof(*problems));
+	problems->list = json_array();
+	process_problems(status, problems);
+	ops->each_worker(ops->owner, worker_problems, &walk);
+	if (walk.n_serving == 0 && !status->stopping)
+		problem_add(problems, VIEW_FAILING,
+		    "No worker is serving: connections wait in the kernel. "
+		    "The log says why the workers ended.");
+	ops->each_listener(ops->owner, listener_problems, &walk);
+	for (i = 0; i < groups->n; i++)
+		group_problems(problems, &groups->list[i]);
+}

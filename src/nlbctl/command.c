@@ -1,0 +1,409 @@
+/*
+ * The command table, and all that follows from it: the command line, its
+ * mistakes, the help. A later verb adds a row.
+ */
+#include "nlbctl/command.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <bsd/stdlib.h>
+
+#include "nlbctl/format.h"
+#include "nlbctl/show.h"
+
+#define NUMBER_MAX 100000
+#define NAMES_MAX 32 /* candidates of a "did you mean" */
+
+const struct command commands[] = {
+    {"status", "health, listeners, target groups, workers on one screen", "GET",
+	"/v1/status", "/v1/status?include=targets", show_status, {{0}}},
+    {"describe-target-health",
+	"targets with state and reason, in the AWS CLI's shape as JSON", "GET",
+	"/v1/target-health", "/v1/targets", show_targets,
+	{{"target-group", "NAME", "target-group", false,
+	    "targets of this group only"}}},
+    {"flows", "the flows of all workers, newest first", "GET", "/v1/flows",
+	"/v1/flows", show_flows,
+	{{"limit", "N", "limit", true, "at most N flows"},
+	    {"listener", "NAME", "listener", false,
+		"flows of this listener only"},
+	    {"target", "ADDRESS[:PORT]", "target", false,
+		"flows to this target only"}}},
+    {"check", "reads the configuration file again and checks it, no more",
+	"GET", "/v1/check", "/v1/check", show_verdict, {{0}}},
+    {"reload", "puts the configuration file in force, or rejects it whole",
+	"POST", "/v1/reload", "/v1/reload", show_verdict, {{0}}},
+};
+const size_t n_commands = sizeof(commands) / sizeof(commands[0]);
+
+/* Options of every verb. */
+enum global_option {
+	OPTION_SOCKET,
+	OPTION_OUTPUT,
+	OPTION_HELP,
+	OPTION_VERSION,
+	OPTION_COUNT,
+};
+static const struct {
+	char letter;
+	const char *name, *arg, *help;
+} options[OPTION_COUNT] = {
+    [OPTION_SOCKET] = {'s', "socket", "SOCKET",
+	"nlbd's admin socket (NLBD_SOCKET, " COMMAND_DEFAULT_SOCKET ")"},
+    [OPTION_OUTPUT] = {'o', "output", "table|json",
+	"for people (the default) or for programs"},
+    [OPTION_HELP] = {'h', "help", NULL, "this text, or one verb's"},
+    [OPTION_VERSION] = {'V', "version", NULL, "the version"},
+};
+
+/* One option as it stood on the command line. */
+struct raw_option {
+	const char *name; /* long one, without dashes, not terminated */
+	size_t name_len;  /* 0: letter */
+	char letter;
+	const char *value; /* "--name=value", "-xvalue", or NULL */
+};
+
+struct parser {
+	int argc, next;
+	char *const *argv;
+	struct command_line line;
+	/* A verb's options may come before it: kept until it is known. */
+	struct raw_option pending[2 * COMMAND_PARAMS_MAX];
+	size_t n_pending;
+	bool help_verb; /* "help" stood there: the next word is its topic */
+	char *error;
+};
+
+static int __attribute__((format(printf, 2, 3)))
+fail(struct parser *parser, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(parser->error, COMMAND_ERROR_MAX, fmt, ap);
+	va_end(ap);
+	return -EINVAL;
+}
+
+/* "; did you mean 'x'?", or nothing. */
+static const char *
+hint(const char *text, const char *const *names, size_t n, const char *dashes,
+    char *buf, size_t size)
+{
+	const char *name = suggest(text, names, n);
+
+	buf[0] = '\0';
+	if (name != NULL)
+		snprintf(buf, size, "; did you mean '%s%s'?", dashes, name);
+	return buf;
+}
+
+static int
+fail_unknown_verb(struct parser *parser, const char *verb)
+{
+	const char *names[NAMES_MAX];
+	char text[64];
+	size_t i;
+
+	for (i = 0; i < n_commands && i < NAMES_MAX - 1; i++)
+		names[i] = commands[i].verb;
+	names[i++] = "help";
+	return fail(parser, "unknown verb '%s'%s", verb,
+	    hint(verb, names, i, "", text, sizeof(text)));
+}
+
+static int
+fail_unknown_option(struct parser *parser, const struct raw_option *raw)
+{
+	const struct command *command = parser->line.command;
+	const char *names[NAMES_MAX];
+	char text[64], name[64];
+	size_t i, n = 0;
+
+	if (raw->name_len == 0)
+		return fail(parser, "unknown option '-%c'", raw->letter);
+	for (i = 0; i < OPTION_COUNT; i++)
+		names[n++] = options[i].name;
+	for (i = 0; command != NULL && command->params[i].option != NULL; i++)
+		names[n++] = command->params[i].option;
+	snprintf(name, sizeof(name), "%.*s", (int)raw->name_len, raw->name);
+	return fail(parser, "unknown option '--%s'%s%s%s", name,
+	    command == NULL ? "" : " of ", command == NULL ? "" : command->verb,
+	    hint(name, names, n, "--", text, sizeof(text)));
+}
+
+static bool
+raw_is(const struct raw_option *raw, char letter, const char *name)
+{
+	if (raw->name_len == 0)
+		return letter != '\0' && raw->letter == letter;
+	return strlen(name) == raw->name_len &&
+	       strncmp(raw->name, name, raw->name_len) == 0;
+}
+
+/* The value: attached, or the next word. */
+static int
+take_value(struct parser *parser, const struct raw_option *raw,
+    const char *name, const char *arg, const char **out)
+{
+	if (raw->value != NULL)
+		*out = raw->value;
+	else if (parser->next < parser->argc)
+		*out = parser->argv[parser->next++];
+	else
+		return fail(parser, "option '--%s' needs %s", name, arg);
+	if (**out == '\0')
+		return fail(parser, "option '--%s' needs %s", name, arg);
+	return 0;
+}
+
+static int
+set_output(struct parser *parser, const char *value)
+{
+	if (strcmp(value, "json") == 0)
+		parser->line.json = true;
+	else if (strcmp(value, "table") == 0)
+		parser->line.json = false;
+	else
+		return fail(
+		    parser, "--output is table or json, not '%s'", value);
+	return 0;
+}
+
+static int
+set_global(struct parser *parser, const struct raw_option *raw,
+    enum global_option option)
+{
+	const char *value;
+	int rc;
+
+	if (options[option].arg == NULL) {
+		if (raw->value != NULL)
+			return fail(parser, "option '--%s' takes no value",
+			    options[option].name);
+		parser->line.action =
+		    option == OPTION_HELP ? COMMAND_HELP : COMMAND_VERSION;
+		return 0;
+	}
+	rc = take_value(
+	    parser, raw, options[option].name, options[option].arg, &value);
+	if (rc != 0)
+		return rc;
+	if (option == OPTION_OUTPUT)
+		return set_output(parser, value);
+	parser->line.socket = value;
+	return 0;
+}
+
+static int
+set_param(struct parser *parser, size_t i, const char *value)
+{
+	const struct command_param *param = &parser->line.command->params[i];
+	const char *error = NULL;
+
+	if (parser->line.values[i] != NULL)
+		return fail(
+		    parser, "option '--%s' stands there twice", param->option);
+	if (param->number)
+		(void)strtonum(value, 1, NUMBER_MAX, &error);
+	if (error != NULL)
+		return fail(parser,
+		    "option '--%s' needs a number from 1 to %d, not '%s'",
+		    param->option, NUMBER_MAX, value);
+	parser->line.values[i] = value;
+	return 0;
+}
+
+/* The index of a verb's option, or -1. */
+static int
+find_param(const struct command *command, const struct raw_option *raw)
+{
+	int i;
+
+	for (i = 0; command->params[i].option != NULL; i++) {
+		if (raw_is(raw, '\0', command->params[i].option))
+			return i;
+	}
+	return -1;
+}
+
+/* Is there any verb with such an option? */
+static const struct command_param *
+find_param_anywhere(const struct raw_option *raw)
+{
+	size_t i;
+	int j;
+
+	for (i = 0; i < n_commands; i++) {
+		j = find_param(&commands[i], raw);
+		if (j >= 0)
+			return &commands[i].params[j];
+	}
+	return NULL;
+}
+
+static int
+set_verb_option(struct parser *parser, struct raw_option *raw)
+{
+	const struct command *command = parser->line.command;
+	const struct command_param *param;
+	const char *value;
+	int i, rc;
+
+	if (command == NULL) {
+		param = find_param_anywhere(raw);
+		if (param == NULL)
+			return fail_unknown_option(parser, raw);
+		if (parser->n_pending == 2 * COMMAND_PARAMS_MAX)
+			return fail(parser, "too many options");
+		rc = take_value(
+		    parser, raw, param->option, param->arg, &raw->value);
+		if (rc == 0)
+			parser->pending[parser->n_pending++] = *raw;
+		return rc;
+	}
+	i = find_param(command, raw);
+	if (i < 0)
+		return fail_unknown_option(parser, raw);
+	rc = take_value(parser, raw, command->params[i].option,
+	    command->params[i].arg, &value);
+	return rc != 0 ? rc : set_param(parser, (size_t)i, value);
+}
+
+static int
+parse_option(struct parser *parser, const char *word)
+{
+	struct raw_option raw = {0};
+	int i;
+
+	if (word[1] == '-') {
+		raw.name = word + 2;
+		raw.name_len = strcspn(raw.name, "=");
+		if (raw.name[raw.name_len] == '=')
+			raw.value = raw.name + raw.name_len + 1;
+		if (raw.name_len == 0)
+			return fail(parser, "unknown option '%s'", word);
+	} else {
+		raw.letter = word[1];
+		raw.value = word[2] == '\0' ? NULL : word + 2;
+	}
+	for (i = 0; i < OPTION_COUNT; i++) {
+		if (raw_is(&raw, options[i].letter, options[i].name))
+			return set_global(parser, &raw, (enum global_option)i);
+	}
+	return set_verb_option(parser, &raw);
+}
+
+static const struct command *
+find_command(const char *verb)
+{
+	size_t i;
+
+	for (i = 0; i < n_commands; i++) {
+		if (strcmp(commands[i].verb, verb) == 0)
+			return &commands[i];
+	}
+	return NULL;
+}
+
+static int
+parse_verb(struct parser *parser, const char *word)
+{
+	size_t i;
+	int rc;
+
+	if (parser->line.command != NULL)
+		return fail(parser, "%s takes no argument '%s'",
+		    parser->line.command->verb, word);
+	if (strcmp(word, "help") == 0 && !parser->help_verb) {
+		parser->help_verb = true;
+		parser->line.action = COMMAND_HELP;
+		return 0;
+	}
+	parser->line.command = find_command(word);
+	if (parser->line.command == NULL)
+		return fail_unknown_verb(parser, word);
+	for (i = 0; i < parser->n_pending; i++) {
+		rc = set_verb_option(parser, &parser->pending[i]);
+		if (rc != 0)
+			return rc;
+	}
+	return 0;
+}
+
+int
+command_line_parse(int argc, char *const *argv, struct command_line *line,
+    char error[COMMAND_ERROR_MAX])
+{
+	struct parser parser = {
+	    .argc = argc, .next = 1, .argv = argv, .error = error};
+	bool words_only = false;
+	const char *word;
+	int rc;
+
+	while (parser.next < argc) {
+		word = argv[parser.next++];
+		if (!words_only && strcmp(word, "--") == 0) {
+			words_only = true;
+			continue;
+		}
+		if (!words_only && word[0] == '-' && word[1] != '\0')
+			rc = parse_option(&parser, word);
+		else
+			rc = parse_verb(&parser, word);
+		if (rc != 0)
+			return rc;
+	}
+	if (parser.line.action == COMMAND_REQUEST &&
+	    parser.line.command == NULL)
+		return fail(&parser, "no verb given");
+	*line = parser.line;
+	return 0;
+}
+
+static void
+help_verb(FILE *file, const struct command *command)
+{
+	const struct command_param *param;
+
+	fprintf(file, "usage: nlbctl [-s SOCKET] [-o table|json] %s",
+	    command->verb);
+	for (param = command->params; param->option != NULL; param++)
+		fprintf(file, " [--%s %s]", param->option, param->arg);
+	fprintf(file, "\n\n%s: %s.\n", command->verb, command->help);
+	if (command->params[0].option != NULL)
+		fputc('\n', file);
+	for (param = command->params; param->option != NULL; param++)
+		fprintf(file, "  --%s %-*s %s\n", param->option,
+		    (int)(28 - strlen(param->option)), param->arg, param->help);
+}
+
+void
+command_help(FILE *file, const struct command *command)
+{
+	size_t i;
+
+	if (command != NULL) {
+		help_verb(file, command);
+		return;
+	}
+	fputs("usage: nlbctl [-s SOCKET] [-o table|json] VERB [OPTION ...]\n\n"
+	      "Verbs:\n",
+	    file);
+	for (i = 0; i < n_commands; i++)
+		fprintf(
+		    file, "  %-24s%s\n", commands[i].verb, commands[i].help);
+	fprintf(file, "  %-24s%s\n\nOptions:\n", "help [VERB]",
+	    "this text, or one verb's options");
+	for (i = 0; i < OPTION_COUNT; i++)
+		fprintf(file, "  -%c, --%s %-*s%s\n", options[i].letter,
+		    options[i].name, (int)(18 - strlen(options[i].name)),
+		    options[i].arg == NULL ? "" : options[i].arg,
+		    options[i].help);
+	fputs("\nnlbctl(8) explains the columns, states, reasons and exit "
+	      "codes.\n",
+	    file);
+}

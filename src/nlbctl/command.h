@@ -1,0 +1,66 @@
+/*
+ * The verbs of nlbctl, as one table, and the command line.
+ */
+#ifndef NLBCTL_COMMAND_H
+#define NLBCTL_COMMAND_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <jansson.h>
+
+#include "nlbctl/table.h"
+
+#define COMMAND_DEFAULT_SOCKET "/run/nlbd/nlbd.sock"
+#define COMMAND_PARAMS_MAX 3
+#define COMMAND_ERROR_MAX 256
+
+/* An option of one verb; its value goes into the query. */
+struct command_param {
+	const char *option; /* without the dashes; NULL ends the list */
+	const char *arg;    /* its name in the synopsis */
+	const char *query;
+	bool number; /* 1 to 100000, checked here already */
+	const char *help;
+};
+
+/* 0, -EPROTO (the object is not what nlbd answers) or -ENOMEM. */
+typedef int (*command_show)(const json_t *root, const struct output *out);
+
+struct command {
+	const char *verb;
+	const char *help; /* one line, without a stop */
+	const char *method;
+	const char *json_path;  /* what --output json shows */
+	const char *table_path; /* what show gets; may know more */
+	command_show show;
+	struct command_param params[COMMAND_PARAMS_MAX + 1];
+};
+
+extern const struct command commands[];
+extern const size_t n_commands;
+
+enum command_action {
+	COMMAND_REQUEST, /* command is set */
+	COMMAND_HELP,    /* of command, or of all when NULL */
+	COMMAND_VERSION,
+};
+
+struct command_line {
+	enum command_action action;
+	const struct command *command;
+	const char *socket; /* -s, or NULL */
+	bool json;
+	const char *values[COMMAND_PARAMS_MAX]; /* by command->params */
+};
+
+/*
+ * Options may stand before or after the verb. Returns 0, or -EINVAL with one
+ * sentence in error and *line untouched. Strings stay argv's.
+ */
+int command_line_parse(int argc, char *const *argv, struct command_line *line,
+    char error[COMMAND_ERROR_MAX]);
+
+/* command NULL: all verbs. */
+void command_help(FILE *file, const struct command *command);
+
+#endif

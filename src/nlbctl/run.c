@@ -1,0 +1,209 @@
+/*
+ * One verb from the command line to the exit code.
+ */
+#include "nlbctl/run.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/un.h>
+#include <sysexits.h>
+#include <bsd/string.h>
+
+#include "nlbctl/client.h"
+#include "nlbctl/command.h"
+
+struct run {
+	const struct command_line *line;
+	const struct output *out;
+	FILE *err;
+};
+
+/* Every line of a message gets the program's name in front. */
+static void
+complain(FILE *err, const char *text)
+{
+	const char *end;
+
+	while (*text != '\0') {
+		end = text + strcspn(text, "\n");
+		fprintf(err, "nlbctl: %.*s\n", (int)(end - text), text);
+		text = *end == '\0' ? end : end + 1;
+	}
+}
+
+static int
+complain_usage(FILE *err, const char *text)
+{
+	struct output out = {.file = err};
+
+	output_styled(&out, STYLE_PLAIN, "nlbctl: %s", text);
+	fputs("\nTry `nlbctl help`.\n", err);
+	return EX_USAGE;
+}
+
+static int
+complain_protocol(const struct run *run, const char *what)
+{
+	fprintf(run->err,
+	    "nlbctl: the answer is not nlbd's: %s\n"
+	    "nlbctl: does another program own the socket, or is one of the "
+	    "two much older?\n",
+	    what);
+	return EX_PROTOCOL;
+}
+
+static int
+print_json(const struct run *run, const json_t *root)
+{
+	char *text =
+	    json_dumps(root, JSON_INDENT(4) | JSON_PRESERVE_ORDER |
+				 JSON_ENSURE_ASCII | JSON_REAL_PRECISION(9));
+
+	if (text == NULL)
+		return EX_OSERR;
+	fprintf(run->out->file, "%s\n", text);
+	free(text);
+	return EX_OK;
+}
+
+/* An error object: its message for people, its code's exit code. */
+static int
+show_error(const struct run *run, long http_status, const json_t *root)
+{
+	const json_t *error = json_object_get(root, "error");
+	const char *message =
+	    json_string_value(json_object_get(error, "message"));
+
+	if (message == NULL)
+		return complain_protocol(run, "an error without a message");
+	fputs("nlbctl: ", run->err);
+	output_lines(run->err, message);
+	if (http_status == 403)
+		return EX_UNAVAILABLE;
+	return http_status >= 500 ? EX_TEMPFAIL : EX_DATAERR;
+}
+
+/* The configuration was rejected: not an error of ours, but an exit code. */
+static int
+show_rejected(const struct run *run, const json_t *root)
+{
+	const char *message =
+	    json_string_value(json_object_get(root, "message"));
+
+	if (message == NULL)
+		return complain_protocol(run, "a verdict without a message");
+	if (run->line->json)
+		print_json(run, root);
+	else
+		output_lines(run->err, message);
+	return EX_CONFIG;
+}
+
+static int
+show_result(const struct run *run, const json_t *root)
+{
+	int rc;
+
+	if (run->line->json)
+		return print_json(run, root);
+	rc = run->line->command->show(root, run->out);
+	if (rc == -EPROTO)
+		return complain_protocol(run, "something is missing in it");
+	return rc == 0 ? EX_OK : EX_OSERR;
+}
+
+static int
+show_response(const struct run *run, const struct client_response *response)
+{
+	json_error_t json_error;
+	json_t *root;
+	int code;
+
+	root = json_loadb(response->body == NULL ? "" : response->body,
+	    response->n_body, JSON_REJECT_DUPLICATES, &json_error);
+	if (!json_is_object(root))
+		code = complain_protocol(run, "no JSON object");
+	else if (response->http_status == 200)
+		code = show_result(run, root);
+	else if (response->http_status == 409)
+		code = show_rejected(run, root);
+	else
+		code = show_error(run, response->http_status, root);
+	json_decref(root);
+	return code;
+}
+
+static int
+build_path(const struct command_line *line, char *path, size_t size)
+{
+	const struct command *command = line->command;
+	size_t i;
+	int rc;
+
+	strlcpy(
+	    path, line->json ? command->json_path : command->table_path, size);
+	for (i = 0; i < COMMAND_PARAMS_MAX; i++) {
+		if (line->values[i] == NULL)
+			continue;
+		rc = client_add_query(
+		    path, size, command->params[i].query, line->values[i]);
+		if (rc != 0)
+			return rc;
+	}
+	return 0;
+}
+
+static int
+run_request(const struct run *run, const char *socket_path)
+{
+	struct client_response response;
+	char path[512], error[CLIENT_ERROR_MAX];
+	int code;
+
+	if (strlen(socket_path) >= sizeof(((struct sockaddr_un *)0)->sun_path))
+		return complain_usage(
+		    run->err, "the socket's path is longer than 107 bytes");
+	if (build_path(run->line, path, sizeof(path)) != 0)
+		return complain_usage(
+		    run->err, "an option's value is too long");
+	code = client_request(
+	    socket_path, run->line->command->method, path, &response, error);
+	if (code != 0) {
+		complain(run->err, error);
+		return code;
+	}
+	code = show_response(run, &response);
+	free(response.body);
+	return code;
+}
+
+int
+nlbctl_run(int argc, char *const *argv, const char *default_socket,
+    const struct output *out, FILE *err)
+{
+	char error[COMMAND_ERROR_MAX];
+	struct command_line line;
+	struct run run = {.line = &line, .out = out, .err = err};
+	int code = EX_OK;
+
+	if (command_line_parse(argc, argv, &line, error) != 0)
+		return complain_usage(err, error);
+	if (line.action == COMMAND_HELP) {
+		command_help(out->file, line.command);
+	} else if (line.action == COMMAND_VERSION) {
+		fprintf(out->file, "nlbctl %s\n", NLBD_VERSION);
+	} else {
+		if (line.socket != NULL)
+			default_socket = line.socket;
+		code = run_request(&run, default_socket == NULL
+					     ? COMMAND_DEFAULT_SOCKET
+					     : default_socket);
+	}
+	/* A full disk or a closed pipe must not look like success. */
+	if (fflush(out->file) != 0 || ferror(out->file) != 0) {
+		complain(err, "cannot write the result");
+		return EX_IOERR;
+	}
+	return code;
+}
