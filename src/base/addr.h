@@ -20,14 +20,14 @@ enum addr_family {
 
 struct addr {
 	uint8_t ip[16]; /* network order; IPv4 in the first 4, rest zero */
-	uint16_t port;	/* host order, 0 = none */
+	uint16_t port;  /* host order, 0 = none */
 	uint8_t family; /* enum addr_family */
-	uint8_t pad;	/* always 0: addresses are compared as bytes */
+	uint8_t pad;    /* always 0: addresses are compared as bytes */
 };
 
 /* Longest texts, NUL included. */
 #define ADDR_IP_STRLEN 46 /* an IPv6 address */
-#define ADDR_STRLEN 56	  /* "[ipv6]:65535" */
+#define ADDR_STRLEN 56    /* "[ipv6]:65535" */
 #define CIDR_STRLEN 52
 
 struct cidr {
@@ -64,13 +64,13 @@ socklen_t addr_to_sockaddr(const struct addr *a, struct sockaddr_storage *out);
 const char *addr_format_ip(const struct addr *a, char *buf, size_t size);
 const char *addr_format(const struct addr *a, char *buf, size_t size);
 
-bool addr_equal(const struct addr *a, const struct addr *b);	/* with port */
+bool addr_equal(const struct addr *a, const struct addr *b);    /* with port */
 bool addr_ip_equal(const struct addr *a, const struct addr *b); /* without */
 /* Total order: family, bytes, port. <0, 0, >0. */
 int addr_compare(const struct addr *a, const struct addr *b);
 
 bool addr_is_unspecified(const struct addr *a); /* 0.0.0.0 or :: */
-bool addr_is_loopback(const struct addr *a);	/* 127/8 or ::1 */
+bool addr_is_loopback(const struct addr *a);    /* 127/8 or ::1 */
 bool addr_is_multicast(const struct addr *a);
 bool addr_is_link_local(const struct addr *a); /* 169.254/16, fe80::/10 */
 /* What an NLB takes as an ip target: RFC 1918, 100.64/10, fc00::/7. */
@@ -79,7 +79,7 @@ bool addr_is_private(const struct addr *a);
 enum cidr_error {
 	CIDR_BAD_ADDRESS = 1,
 	CIDR_BAD_PREFIX, /* missing, not a number, or too long */
-	CIDR_HOST_BITS,	 /* address bits set below the prefix */
+	CIDR_HOST_BITS,  /* address bits set below the prefix */
 };
 /*
  * Parses "address/len", strictly: no host bits, no leading zeros. A v4-mapped

@@ -13,8 +13,7 @@ struct hash_key {
 };
 
 /* SipHash-1-3 of size bytes. Same key and bytes, same value on any machine. */
-uint64_t hash_bytes(
-    const struct hash_key *key, const void *data, size_t size);
+uint64_t hash_bytes(const struct hash_key *key, const void *data, size_t size);
 
 /* A key that is the same on every node: derived from a name. */
 struct hash_key hash_key_from_name(const char *name);

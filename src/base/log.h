@@ -55,7 +55,10 @@ struct log_limit {
 	uint32_t burst, used, suppressed, reported;
 	uint64_t window_start_ms;
 };
-#define LOG_LIMIT(n) {.burst = (n)}
+#define LOG_LIMIT(n)         \
+	{                    \
+		.burst = (n) \
+	}
 bool log_allowed(struct log_limit *limit, uint64_t now_ms);
 
 /*

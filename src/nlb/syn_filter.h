@@ -27,6 +27,12 @@ struct syn_filter {
  *
  * The network header is read at SKF_NET_OFF; the program's result is 0 (drop)
  * or 0xffffffff (pass whole).
+ *
+ * The kernel charges a program to its socket, translated, and the old and the
+ * new one together while one replaces the other (net.core.optmem_max: 20 KiB
+ * by default before Linux 6.9, then 128 KiB). So attaching may fail with
+ * ENOMEM: about 320 IPv4 ranges replace each other within 20 KiB, and 660 when
+ * the empty set's filter is attached in between.
  */
 int syn_filter_compile(const struct sg_set *set, struct syn_filter *out);
 void syn_filter_fini(struct syn_filter *f);
