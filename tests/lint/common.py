@@ -29,15 +29,24 @@ def lines(top, path):
         return file.read().splitlines()
 
 
-def run(command, top):
-    """Runs a tool; returns its findings, or ends as skipped without it."""
+def call(command, top):
+    """Runs a tool, or ends as skipped without it."""
     try:
-        done = subprocess.run(
+        return subprocess.run(
             command, cwd=top, capture_output=True, text=True, check=False
         )
     except FileNotFoundError:
         print(f"{command[0]} is not installed")
         sys.exit(SKIP)
+
+
+def output(command, top):
+    return call(command, top).stdout
+
+
+def run(command, top):
+    """The findings of a tool that is silent and exits 0 without any."""
+    done = call(command, top)
     if done.returncode == 0:
         return []
     text = (done.stdout + done.stderr).strip()
