@@ -337,6 +337,29 @@ picks_are_the_same_in_every_release(void **state)
 }
 
 static void
+picks_with_few_usable_targets_are_the_same_in_every_release(void **state)
+{
+	enum { TARGETS = 1000 };
+	struct routing_table *t = table_create(TARGETS);
+	struct fleet *f = fleet_create(0);
+	uint64_t digest = 0;
+
+	(void)state;
+	/* One in forty: a third is found by hashing again, the rest by
+	 * weight. */
+	for (unsigned i = 0; i < TARGETS; i += 40)
+		f->usable[i] = true;
+	for (unsigned i = 0; i < 2000; i++) {
+		int pick = routing_pick(t, flow_hash(t, i), is_usable, f);
+
+		digest = hash_mix(digest ^ (uint64_t)pick);
+	}
+	assert_u64(digest, UINT64_C(8077318796636140942));
+	free(f);
+	routing_destroy(t);
+}
+
+static void
 no_usable_target_is_none(void **state)
 {
 	struct routing_table *empty = table_create(0);
@@ -442,6 +465,8 @@ main(void)
 	    cmocka_unit_test(stickiness_ignores_ports_and_knows_sources),
 	    cmocka_unit_test(flow_hash_depends_on_every_part_of_the_tuple),
 	    cmocka_unit_test(picks_are_the_same_in_every_release),
+	    cmocka_unit_test(
+		picks_with_few_usable_targets_are_the_same_in_every_release),
 	    cmocka_unit_test(no_usable_target_is_none),
 	    cmocka_unit_test(only_usable_target_of_a_thousand_is_found),
 	    cmocka_unit_test(few_usable_targets_share_alike),
