@@ -1,4 +1,5 @@
 """Runs nlbd in its namespace and asks it through nlbctl."""
+import contextlib
 import glob
 import json
 import os
@@ -7,6 +8,7 @@ import re
 import signal
 import subprocess
 import tempfile
+import time
 
 from . import ini
 from .netns import FRONT4
@@ -83,14 +85,14 @@ class Daemon:
         many targets are healthy."""
         self.launch()
         try:
-            wait_until(self._ready, READY_S, "nlbd is ready")
+            wait_until(self.ready, READY_S, "nlbd is ready")
             self.wait_healthy(healthy)
         except AssertionError as error:
             self.process.kill()
             raise AssertionError(f"{error}\n{self.process.text()}") from None
         return self
 
-    def _ready(self):
+    def ready(self):
         assert self.process.running, "nlbd ended at start"
         done = self.ctl_raw("status", "--output", "json")
         if done.returncode != 0:
@@ -166,6 +168,44 @@ class Daemon:
         found = re.search(r"pid=(\d+)", out)
         return int(found[1]) if found else None
 
+    def socket_fds(self, pids):
+        """How many sockets these processes hold."""
+        count = 0
+        for pid in pids:
+            for fd in os.listdir(f"/proc/{pid}/fd"):
+                with contextlib.suppress(FileNotFoundError):
+                    link = os.readlink(f"/proc/{pid}/fd/{fd}")
+                    count += link.startswith("socket:")
+        return count
+
+    def cpu_share(self, pid, seconds):
+        """The share of one core that a process takes over some seconds."""
+        begin, used = time.monotonic(), _cpu_ticks(pid)
+        time.sleep(seconds)
+        used = _cpu_ticks(pid) - used
+        return used / os.sysconf("SC_CLK_TCK") / (time.monotonic() - begin)
+
+    @contextlib.contextmanager
+    def stopped(self, pid):
+        """SIGSTOP for the span of a `with`."""
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
+
+    @contextlib.contextmanager
+    def traced(self, pid, calls, output):
+        """strace on a process for the span of a `with`."""
+        tracer = Process(["strace", "-f", "-p", pid, "-e", f"trace={calls}",
+                          "-o", output]).start()
+        tracer.wait_line("attached", 5)
+        try:
+            yield
+        finally:
+            tracer.terminate()
+
     # -- asking
 
     def ctl_raw(self, *args):
@@ -240,6 +280,12 @@ class Daemon:
 
 def endpoint(address, port):
     return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+
+
+def _cpu_ticks(pid):
+    with open(f"/proc/{pid}/stat") as file:
+        fields = file.read().rpartition(")")[2].split()
+    return int(fields[11]) + int(fields[12])
 
 
 def _executable(pid):
