@@ -118,7 +118,7 @@ answer_that_came_in_a_stall_is_a_success(void **state)
 {
 	struct fixture *f = *state;
 	struct black_hole hole;
-	uv_check_t stall;
+	static uv_check_t stall; /* outlives a failed assertion */
 
 	assert_true(black_hole_open(&hole));
 	add(f, 1, &hole.addr, 60000, 300);
@@ -128,7 +128,7 @@ answer_that_came_in_a_stall_is_a_success(void **state)
 	uv_check_start(&stall, on_stall_with_answer);
 	assert_true(wait_for_results(f, 1));
 	uv_close((uv_handle_t *)&stall, ignore_close);
-	uv_run(&f->loop, UV_RUN_NOWAIT); /* before it goes out of scope */
+	uv_run(&f->loop, UV_RUN_NOWAIT);
 	assert_i64(last_event(f)->result, PROBE_SUCCESS);
 	assert_true(last_event(f)->elapsed_us >= 1600000);
 	black_hole_close(&hole);
@@ -140,7 +140,7 @@ timeout_in_a_stall_of_our_own_is_void(void **state)
 	struct fixture *f = *state;
 	struct black_hole hole;
 	struct addr target;
-	uv_timer_t timer;
+	static uv_timer_t timer; /* outlives a failed assertion */
 	int fd = listen_on("127.0.0.1", 8, &target);
 	size_t i, answered = 0, voids = 0;
 
@@ -177,7 +177,7 @@ timeout_in_a_stall_of_our_own_is_void(void **state)
 	assert_true(answered >= 2);
 	assert_true(voids <= 1); /* the one under way, no other */
 	uv_close((uv_handle_t *)&timer, ignore_close);
-	uv_run(&f->loop, UV_RUN_NOWAIT); /* before it goes out of scope */
+	uv_run(&f->loop, UV_RUN_NOWAIT);
 	black_hole_close(&hole);
 	close(fd);
 }
