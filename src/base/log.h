@@ -64,14 +64,17 @@ bool log_allowed(struct log_limit *limit, uint64_t now_ms);
 /*
  * Copies text so that one event stays one line on any terminal: bytes outside
  * 0x20-0x7e and the backslash become \xNN or \\. Always terminated; cuts at a
- * whole escape. Returns dst.
+ * whole escape. Returns dst. For arguments from outside; the log functions
+ * escape what is still unprintable themselves, but leave backslashes alone.
  */
 char *log_escape(char *dst, size_t dst_size, const void *src, size_t src_len);
 
 /*
  * Writes one whole line to fd without ever blocking: sends on a socket with
- * MSG_DONTWAIT, polls a pipe first. line needs its newline. Returns 0, or a
- * negative errno (-EAGAIN: nothing or only a part could go out, dropped).
+ * MSG_DONTWAIT, polls a pipe first, opens a terminal anew. line needs its
+ * newline. Returns 0, or a negative errno (-EAGAIN: nothing or only a part
+ * could go out, dropped; the next line to that fd then starts with a newline
+ * of its own). Raises no SIGPIPE.
  */
 int log_write_line(int fd, const char *line, size_t len);
 uint64_t log_dropped(void); /* events lost by a sink that would block */

@@ -79,12 +79,15 @@ bpf_run(const struct sock_filter *insns, size_t n, const struct bpf_packet *p,
     unsigned *steps)
 {
 	uint32_t a = 0;
-	unsigned count = 0;
+	unsigned unused;
 
+	if (steps == NULL)
+		steps = &unused;
+	*steps = 0;
 	for (size_t pc = 0; pc < n; pc++) {
 		const struct sock_filter *f = &insns[pc];
 
-		count++;
+		(*steps)++;
 		switch (f->code) {
 		case BPF_LD | BPF_B | BPF_ABS:
 		case BPF_LD | BPF_W | BPF_ABS:
@@ -105,8 +108,6 @@ bpf_run(const struct sock_filter *insns, size_t n, const struct bpf_packet *p,
 			pc += a >= f->k ? f->jt : f->jf;
 			break;
 		case BPF_RET | BPF_K:
-			if (steps != NULL)
-				*steps = count;
 			return f->k;
 		default:
 			fail_msg("instruction %zu: code 0x%02x", pc,
