@@ -112,6 +112,7 @@ fold_listeners(struct sb_block *to, const struct sb_block *from)
 		SB_LISTENER_COUNTERS(X)
 #undef X
 		atomic_store(&t->active_flows, 0);
+		atomic_store(&t->paused_workers, 0);
 	}
 }
 

@@ -39,7 +39,8 @@
 	X(unhealthy_routing_flows, "flows routed while failing open")        \
 	X(port_allocation_errors, "PortAllocationErrorCount")                \
 	X(connect_retries, "connects tried again on another target")         \
-	X(paused, "times the listener paused: MaxFlows, descriptors")
+	X(paused_workers, "workers in which it is paused now")               \
+	X(paused, "times a worker paused it: MaxFlows, descriptors")
 
 #define SB_TARGET_COUNTERS(X)                                             \
 	X(active_flows, "flows now, connecting ones included")            \

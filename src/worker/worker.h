@@ -14,6 +14,7 @@
 
 #include "ipc/channel.h"
 #include "ipc/scoreboard.h"
+#include "ipc/worker_fd.h"
 #include "worker/fd_budget.h"
 #include "worker/pipe_pool.h"
 #include "worker/poller.h"
@@ -26,19 +27,6 @@ struct listener;
 TAILQ_HEAD(flow_list, flow);
 STAILQ_HEAD(flow_queue, flow);
 TAILQ_HEAD(listener_list, listener);
-
-/* Where the spawner puts a worker's descriptors. */
-enum worker_fd {
-	WORKER_FD_CHANNEL = 3,
-	WORKER_FD_SCOREBOARD = 4,
-	WORKER_FD_LOCK = 5,
-};
-/* The lock file's bytes, POSIX record locks of a supervisor: held from start,
- * and held once its workers serve. Orphans ask for the second. */
-enum lock_byte {
-	LOCK_BYTE_RUNNING = 0,
-	LOCK_BYTE_SERVING = 1,
-};
 
 #define WORKER_RECORDS 64 /* flow records sent in one message */
 

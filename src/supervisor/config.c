@@ -1,0 +1,222 @@
+/*
+ * Putting a config in force: at the start and at every reload by the same
+ * steps. All that can fail comes first; after that everything changes at once.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <bsd/string.h>
+
+#include "base/hash.h"
+#include "base/log.h"
+#include "supervisor/daemon.h"
+
+int
+daemon_read_config(
+    struct daemon *d, struct conf **out, struct conf_diags *diags)
+{
+	char *bytes;
+	size_t len;
+	int rc = conf_read_file(d->options.config_path, &bytes, &len, diags);
+
+	if (rc < 0)
+		return rc;
+	rc = conf_parse(bytes, len, &d->options.conf_options, out, diags);
+	free(bytes);
+	return rc;
+}
+
+/* The bytes as the workers get them: nobody can change them any more. */
+static int
+make_memfd(const struct conf *conf)
+{
+	size_t done = 0;
+	int rc,
+	    fd = memfd_create("nlbd-config", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+	if (fd == -1)
+		return -errno;
+	while (done < conf->n_bytes) {
+		ssize_t n = write(fd, conf->bytes + done, conf->n_bytes - done);
+
+		if (n == -1 && errno == EINTR)
+			continue;
+		if (n <= 0) {
+			rc = n == -1 ? -errno : -EIO;
+			close(fd);
+			return rc;
+		}
+		done += (size_t)n;
+	}
+	(void)fcntl(fd, F_ADD_SEALS,
+	    F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL);
+	return fd;
+}
+
+static size_t
+count_targets(const struct conf *conf)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < conf->n_target_groups; i++)
+		n += conf->target_groups[i].n_targets;
+	return n;
+}
+
+/* Everything a new config needs, made before anything changes. */
+struct prepared {
+	struct sockets sockets;
+	uint16_t *target_slots;
+	int conf_fd;
+};
+
+static void
+drop_prepared(struct prepared *p)
+{
+	sockets_drop(&p->sockets);
+	free(p->target_slots);
+	if (p->conf_fd != -1)
+		close(p->conf_fd);
+}
+
+static int
+prepare(struct daemon *d, const struct conf *conf, struct prepared *p,
+    char *why, size_t size)
+{
+	int rc;
+
+	*p = (struct prepared){.conf_fd = -1};
+	rc = registry_can_apply(&d->registry, conf);
+	if (rc < 0) {
+		snprintf(why, size,
+		    "too many targets, the draining ones included; wait until "
+		    "some have drained");
+		return rc;
+	}
+	rc = sockets_prepare(conf, d->workers.n, &d->sockets, d->sb,
+	    d->lock_path, &p->sockets, why, size);
+	if (rc < 0)
+		return rc;
+	p->conf_fd = make_memfd(conf);
+	p->target_slots =
+	    calloc(count_targets(conf) + 1, sizeof(*p->target_slots));
+	if (p->conf_fd < 0 || p->target_slots == NULL) {
+		rc = p->conf_fd < 0 ? p->conf_fd : -ENOMEM;
+		snprintf(why, size, "%s", strerror(-rc));
+		if (p->conf_fd < 0)
+			p->conf_fd = -1;
+		drop_prepared(p);
+		return rc;
+	}
+	rc = flow_log_configure(&d->flow_log, &conf->node);
+	if (rc < 0) {
+		snprintf(why, size,
+		    "FlowLog = %s: %s; make it writable for "
+		    "nlbd or choose another path",
+		    conf->node.flow_log_path, strerror(-rc));
+		drop_prepared(p);
+	}
+	return rc;
+}
+
+static uint64_t
+hash_of(const struct conf *conf)
+{
+	struct hash_key key = hash_key_from_name("nlbd config");
+
+	return hash_bytes(&key, conf->bytes, conf->n_bytes);
+}
+
+int
+daemon_apply_config(
+    struct daemon *d, struct conf *conf, char *why, size_t why_size)
+{
+	struct prepared p;
+	struct conf *old = d->conf;
+	int rc = prepare(d, conf, &p, why, why_size);
+
+	if (rc < 0)
+		return rc;
+	/* From here on nothing fails that could leave a mixture. */
+	sockets_commit(&d->sockets, &p.sockets);
+	free(d->target_slots);
+	d->target_slots = p.target_slots;
+	if (d->conf_fd != -1)
+		close(d->conf_fd);
+	d->conf_fd = p.conf_fd;
+	d->n_targets = count_targets(conf);
+	d->conf = conf;
+	d->generation++;
+	d->config_hash = hash_of(conf);
+	d->config_loaded_ms = daemon_wall_ms();
+	log_set_level(conf->node.log_level);
+	sockets_attach_filters(&d->sockets, conf);
+	rc = registry_apply(
+	    &d->registry, conf, daemon_now_ms(d), d->target_slots);
+	if (rc < 0)
+		log_error("out of memory for targets: some are not "
+			  "registered");
+	conf_destroy(old);
+	for (uint32_t i = 0; i < d->workers.n; i++)
+		if (d->workers.list[i].channel != NULL)
+			(void)daemon_send_config(d, &d->workers.list[i]);
+	return 0;
+}
+
+static uint32_t
+flows_per_source(const struct daemon *d)
+{
+	const struct conf_node *node = &d->conf->node;
+	uint64_t all = 0;
+
+	if (node->max_flows_per_source != CONF_AUTO)
+		return node->max_flows_per_source;
+	/* Half of MaxFlows: the usual clients are a few NAT gateways, and
+	 * still no single source may take everything. */
+	if (node->max_flows != CONF_AUTO)
+		return node->max_flows > 1 ? node->max_flows / 2 : 1;
+	for (uint32_t i = 0; i < d->workers.n; i++)
+		if (d->workers.list[i].block != NULL)
+			all +=
+			    atomic_load(&d->workers.list[i].block->max_flows);
+	/* Not known before the first worker has counted its descriptors. */
+	return all > 1 ? (uint32_t)(all / 2) : 0;
+}
+
+static uint32_t
+flows_per_worker(const struct daemon *d)
+{
+	uint32_t max = d->conf->node.max_flows;
+
+	if (max == CONF_AUTO)
+		return UINT32_MAX;
+	return (max + d->workers.n - 1) / d->workers.n;
+}
+
+int
+daemon_send_config(struct daemon *d, struct worker_process *w)
+{
+	struct channel_config head = {
+	    .generation = d->generation,
+	    .n_targets = (uint32_t)d->n_targets,
+	    .n_listeners = (uint32_t)d->conf->n_listeners,
+	    .max_flows = flows_per_worker(d),
+	    .max_flows_per_source = flows_per_source(d),
+	};
+	int rc = workers_send_config(
+	    w, &head, d->target_slots, &d->sockets, d->conf_fd);
+
+	if (rc < 0) {
+		log_error("worker %u cannot be given the config: %s; "
+			  "replacing it",
+		    w->index, strerror(-rc));
+		if (w->process != NULL)
+			uv_process_kill(w->process, SIGKILL);
+	}
+	return rc;
+}

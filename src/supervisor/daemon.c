@@ -1,0 +1,553 @@
+/* The supervisor's life: start, signals, stop. See daemon.h. */
+#include "supervisor/daemon.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <bsd/string.h>
+#include <bsd/unistd.h>
+
+#include "base/log.h"
+#include "supervisor/lock.h"
+#include "supervisor/privileges.h"
+
+#define TICK_MS 250
+/* Several SIGHUPs in a row are one reload. */
+#define HUP_DELAY_MS 20
+/* After STOP a worker has this long to go by itself. */
+#define STOP_GRACE_MS 3000
+
+uint64_t
+daemon_now_ms(const struct daemon *d)
+{
+	(void)d;
+	return uv_hrtime() / 1000000;
+}
+
+uint64_t
+daemon_wall_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+/* The only writer of state. */
+static void
+daemon_set_state(struct daemon *d, enum daemon_state state)
+{
+	d->state = state;
+}
+
+/* ---- what the parts report -------------------------------------------- */
+
+static void
+on_worker_spawned(void *owner, struct worker_process *w)
+{
+	(void)daemon_send_config(owner, w);
+}
+
+static void
+announce_serving(struct daemon *d)
+{
+	int rc = lock_set_serving(d->lock_fd);
+
+	daemon_set_state(d, DAEMON_SERVING);
+	if (rc < 0)
+		log_warning("cannot take the serving lock: %s; workers of a "
+			    "former supervisor will not make way",
+		    strerror(-rc));
+	log_notice("serving %zu listeners with %u workers", d->sockets.n,
+	    d->workers.n);
+	/* MaxFlowsPerSource = auto is half of what the workers can hold: now
+	 * they have counted. */
+	for (uint32_t i = 0; i < d->workers.n; i++)
+		(void)daemon_send_config(d, &d->workers.list[i]);
+}
+
+static void
+on_worker_ready(void *owner, struct worker_process *w, uint64_t generation)
+{
+	struct daemon *d = owner;
+
+	(void)w;
+	(void)generation;
+	if (d->state == DAEMON_STARTING &&
+	    workers_all_serve(&d->workers, d->generation))
+		announce_serving(d);
+	daemon_settle_reloads(d);
+}
+
+static void
+take_flow_ends(struct daemon *d, const struct channel_message *m)
+{
+	const struct flow_record *r = m->payload;
+
+	for (size_t i = 0; i < m->size / sizeof(*r); i++)
+		flow_log_write(&d->flow_log, &r[i],
+		    daemon_listener_name(d, r[i].listener_slot),
+		    daemon_target_group_name(d, r[i].target_slot));
+}
+
+static void
+take_log(const struct worker_process *w, const struct channel_message *m)
+{
+	const char *p = m->payload;
+	enum log_level level;
+
+	if (m->size < 2 || m->size > LOG_LINE_MAX)
+		return;
+	level = (enum log_level)p[0];
+	if (level < LOG_LEVEL_ERROR || level > LOG_LEVEL_DEBUG)
+		level = LOG_LEVEL_INFO;
+	log_at(level, "worker %u: %.*s", w->index, (int)(m->size - 1), p + 1);
+}
+
+static void
+take_config_error(struct worker_process *w, const struct channel_message *m)
+{
+	int skip = (int)sizeof(uint64_t);
+
+	log_error("worker %u cannot apply the config: %.*s; replacing it",
+	    w->index, m->size > sizeof(uint64_t) ? (int)m->size - skip : 0,
+	    (const char *)m->payload + skip);
+	if (w->process != NULL)
+		uv_process_kill(w->process, SIGKILL);
+}
+
+static void
+on_worker_message(
+    void *owner, struct worker_process *w, struct channel_message *m)
+{
+	struct daemon *d = owner;
+
+	switch (m->type) {
+	case CHANNEL_FLOW_ENDS:
+		take_flow_ends(d, m);
+		break;
+	case CHANNEL_FLOWS:
+		daemon_take_flows(d, w, m);
+		break;
+	case CHANNEL_LOG:
+		take_log(w, m);
+		break;
+	case CHANNEL_CONFIG_ERROR:
+		take_config_error(w, m);
+		break;
+	default:
+		log_warning("worker %u sent an unknown message type %u",
+		    w->index, (unsigned)m->type);
+		break;
+	}
+}
+
+static void
+on_worker_gone(void *owner, struct worker_process *w, bool all_gone)
+{
+	struct daemon *d = owner;
+
+	daemon_worker_lost(d, w);
+	if (all_gone)
+		uv_stop(&d->loop);
+}
+
+static void
+on_check_started(void *owner, uint32_t slot)
+{
+	struct daemon *d = owner;
+
+	registry_check_started(&d->registry, (uint16_t)slot, daemon_now_ms(d));
+}
+
+static void
+on_check_result(void *owner, uint32_t slot, enum probe_result result,
+    const char *detail, uint64_t elapsed_us)
+{
+	struct daemon *d = owner;
+
+	registry_check_result(&d->registry, (uint16_t)slot, result, detail,
+	    elapsed_us, daemon_now_ms(d));
+}
+
+static void
+end_flows_of_target(void *owner, uint16_t slot, enum flow_end_reason reason)
+{
+	struct daemon *d = owner;
+	struct channel_end_flows m = {
+	    .target_slot = slot, .reason = (uint16_t)reason};
+
+	workers_broadcast(&d->workers, CHANNEL_END_FLOWS, &m, sizeof(m));
+}
+
+static void
+on_tick(uv_timer_t *timer)
+{
+	struct daemon *d = timer->data;
+
+	registry_tick(&d->registry, daemon_now_ms(d));
+	daemon_settle_reloads(d);
+	daemon_settle_flows(d);
+}
+
+/* ---- stopping --------------------------------------------------------- */
+
+static void
+on_stop_grace(uv_timer_t *timer)
+{
+	struct daemon *d = timer->data;
+
+	log_warning("%u workers did not stop in time: killed",
+	    workers_alive(&d->workers));
+	workers_kill(&d->workers);
+}
+
+static void
+stop_now(struct daemon *d, const char *why)
+{
+	if (d->state == DAEMON_STOPPING)
+		return;
+	daemon_set_state(d, DAEMON_STOPPING);
+	log_notice("stopping now: %s; %llu flows are reset", why,
+	    (unsigned long long)scoreboard_active_flows(d->sb));
+	workers_stop(&d->workers);
+	uv_timer_start(&d->drain_deadline, on_stop_grace, STOP_GRACE_MS, 0);
+}
+
+static void
+on_drain_deadline(uv_timer_t *timer)
+{
+	stop_now(timer->data, "DrainTimeoutSeconds is over");
+}
+
+static void
+drain(struct daemon *d)
+{
+	daemon_set_state(d, DAEMON_DRAINING);
+	log_notice("draining: no new flows, %llu flows have %u s to end",
+	    (unsigned long long)scoreboard_active_flows(d->sb),
+	    d->conf->node.drain_timeout_s);
+	/* The workers empty the accept queues and close their sockets; ours
+	 * go now, so that the last close ends the listening. */
+	workers_drain(&d->workers);
+	sockets_close(&d->sockets);
+	if (workers_alive(&d->workers) == 0)
+		uv_stop(&d->loop);
+	else
+		uv_timer_start(&d->drain_deadline, on_drain_deadline,
+		    (uint64_t)d->conf->node.drain_timeout_s * 1000, 0);
+}
+
+/* ---- signals ---------------------------------------------------------- */
+
+static void
+on_hup_delay(uv_timer_t *timer)
+{
+	(void)daemon_reload(timer->data, NULL, NULL);
+}
+
+static void
+on_terminate(uv_signal_t *signal, int number)
+{
+	struct daemon *d = signal->data;
+
+	(void)number;
+	if (d->state < DAEMON_DRAINING)
+		drain(d);
+	else
+		stop_now(d, "asked twice");
+}
+
+static void
+on_hangup(uv_signal_t *signal, int number)
+{
+	struct daemon *d = signal->data;
+
+	(void)number;
+	if (!uv_is_active((uv_handle_t *)&d->hup_delay))
+		uv_timer_start(&d->hup_delay, on_hup_delay, HUP_DELAY_MS, 0);
+}
+
+static void
+on_reopen(uv_signal_t *signal, int number)
+{
+	struct daemon *d = signal->data;
+	int rc = flow_log_reopen(&d->flow_log);
+
+	(void)number;
+	if (rc < 0)
+		log_error("cannot reopen the flow log %s: %s; writing on to "
+			  "the old file",
+		    d->flow_log.path, strerror(-rc));
+}
+
+static void
+on_upgrade(uv_signal_t *signal, int number)
+{
+	(void)signal;
+	(void)number;
+	log_warning("SIGUSR2 (upgrade) is not implemented yet: restart nlbd "
+		    "to run a new binary");
+}
+
+static int
+start_signals(struct daemon *d)
+{
+	static const struct {
+		int number;
+		uv_signal_cb cb;
+	} table[] = {
+	    {SIGTERM, on_terminate},
+	    {SIGINT, on_terminate},
+	    {SIGHUP, on_hangup},
+	    {SIGUSR1, on_reopen},
+	    {SIGUSR2, on_upgrade},
+	};
+
+	signal(SIGPIPE, SIG_IGN);
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		int rc;
+
+		uv_signal_init(&d->loop, &d->signals[i]);
+		d->signals[i].data = d;
+		rc = uv_signal_start(
+		    &d->signals[i], table[i].cb, table[i].number);
+		if (rc < 0)
+			return rc;
+	}
+	return 0;
+}
+
+/* ---- starting --------------------------------------------------------- */
+
+static uint32_t
+count_workers(const struct conf *conf)
+{
+	uint32_t n = conf->node.workers;
+
+	if (n == CONF_AUTO) {
+		cpu_set_t set;
+
+		n = sched_getaffinity(0, sizeof(set), &set) == 0
+			? (uint32_t)CPU_COUNT(&set)
+			: 1;
+	}
+	return n > SOCKETS_WORKERS_MAX ? SOCKETS_WORKERS_MAX : n;
+}
+
+static int
+fail(int code, const char *what, int rc)
+{
+	log_error("%s: %s", what, strerror(-rc));
+	return code;
+}
+
+/* The lock, the admin socket, and then no more root than needed. */
+static int
+take_place(struct daemon *d, const struct conf *conf)
+{
+	char why[512];
+	uid_t uid;
+	gid_t gid;
+	int rc;
+
+	snprintf(d->lock_path, sizeof(d->lock_path), "%s.lock",
+	    conf->node.admin_socket);
+	d->lock_fd = lock_acquire(d->lock_path, why, sizeof(why));
+	if (d->lock_fd < 0) {
+		log_error("%s", why);
+		return EXIT_CODE_CANNOT_BIND;
+	}
+	d->admin_fd = admin_socket_open(conf->node.admin_socket);
+	if (d->admin_fd < 0) {
+		log_error("AdminSocket = %s: %s; choose a writable path",
+		    conf->node.admin_socket, strerror(-d->admin_fd));
+		return EXIT_CODE_CANNOT_BIND;
+	}
+	if (geteuid() != 0) {
+		if (conf->node.user[0] != '\0')
+			log_info("User = %s: not started as root, nothing to "
+				 "drop",
+			    conf->node.user);
+		return 0;
+	}
+	if (conf->node.user[0] == '\0') {
+		log_warning("running as root: set User in [node]");
+		return 0;
+	}
+	rc = privileges_find_user(conf->node.user, &uid, &gid);
+	if (rc == 0 && (fchown(d->lock_fd, uid, gid) == -1 ||
+			   chown(conf->node.admin_socket, uid, gid) == -1))
+		log_warning("cannot give %s to %s: %s", conf->node.admin_socket,
+		    conf->node.user, strerror(errno));
+	rc = privileges_drop(conf->node.user, why, sizeof(why));
+	if (rc < 0) {
+		log_error("%s", why);
+		return EXIT_CODE_OS;
+	}
+	return 0;
+}
+
+static int
+make_parts(struct daemon *d, const struct conf *conf)
+{
+	const struct workers_owner owner = {
+	    .owner = d,
+	    .on_spawned = on_worker_spawned,
+	    .on_ready = on_worker_ready,
+	    .on_message = on_worker_message,
+	    .on_gone = on_worker_gone,
+	};
+	int rc = scoreboard_create(&d->sb, &d->sb_fd);
+
+	if (rc == 0)
+		rc = workers_init(&d->workers, &d->loop, d->sb, d->sb_fd,
+		    d->lock_fd, count_workers(conf), &owner);
+	if (rc == 0)
+		rc = checker_create(&d->loop, d, on_check_started,
+		    on_check_result, &d->checker);
+	if (rc < 0)
+		return rc;
+	registry_init(&d->registry, d->sb, d->checker, end_flows_of_target, d);
+	uv_timer_init(&d->loop, &d->tick);
+	uv_timer_init(&d->loop, &d->hup_delay);
+	uv_timer_init(&d->loop, &d->drain_deadline);
+	d->tick.data = d->hup_delay.data = d->drain_deadline.data = d;
+	return 0;
+}
+
+static int
+serve(struct daemon *d)
+{
+	struct admin_ops ops;
+	int rc;
+
+	daemon_fill_ops(d, &ops);
+	rc = admin_create(&d->loop, d->admin_fd, geteuid(), &ops, &d->admin);
+	if (rc < 0)
+		return fail(
+		    EXIT_CODE_OS, "cannot start the admin interface", rc);
+	rc = start_signals(d);
+	if (rc < 0)
+		return fail(EXIT_CODE_OS, "cannot watch signals", rc);
+	rc = workers_start(&d->workers);
+	if (rc < 0) {
+		workers_drain(&d->workers);
+		workers_kill(&d->workers);
+		return fail(EXIT_CODE_OS, "cannot start workers", rc);
+	}
+	uv_timer_start(&d->tick, on_tick, TICK_MS, TICK_MS);
+	uv_run(&d->loop, UV_RUN_DEFAULT);
+	log_notice("stopped");
+	return EXIT_CODE_OK;
+}
+
+static int
+start(struct daemon *d, struct conf *conf)
+{
+	char why[512];
+	int rc = take_place(d, conf);
+
+	if (rc != 0) {
+		conf_destroy(conf);
+		return rc;
+	}
+	rc = make_parts(d, conf);
+	if (rc < 0) {
+		conf_destroy(conf);
+		return fail(EXIT_CODE_OS, "cannot start", rc);
+	}
+	rc = daemon_apply_config(d, conf, why, sizeof(why));
+	if (rc < 0) {
+		log_error("%s", why);
+		conf_destroy(conf);
+		return EXIT_CODE_CANNOT_BIND;
+	}
+	return serve(d);
+}
+
+/* ---- the end ---------------------------------------------------------- */
+
+static void
+close_handle(uv_handle_t *handle, void *arg)
+{
+	(void)arg;
+	if (!uv_is_closing(handle))
+		uv_close(handle, NULL);
+}
+
+static void
+clean_up(struct daemon *d)
+{
+	struct reload_waiter *rw;
+	struct flows_waiter *fw;
+
+	if (d->admin != NULL)
+		admin_destroy(d->admin);
+	if (d->checker != NULL)
+		checker_destroy(d->checker);
+	if (d->workers.list != NULL)
+		workers_fini(&d->workers);
+	for (int i = 0; i < 3; i++) /* close callbacks may close more */
+		uv_run(&d->loop, UV_RUN_NOWAIT);
+	uv_walk(&d->loop, close_handle, NULL);
+	uv_run(&d->loop, UV_RUN_DEFAULT);
+	uv_loop_close(&d->loop);
+	while ((rw = TAILQ_FIRST(&d->reload_waiters)) != NULL) {
+		TAILQ_REMOVE(&d->reload_waiters, rw, entry);
+		free(rw);
+	}
+	while ((fw = TAILQ_FIRST(&d->flows_waiters)) != NULL) {
+		TAILQ_REMOVE(&d->flows_waiters, fw, entry);
+		free(fw->records);
+		free(fw);
+	}
+	registry_fini(&d->registry);
+	sockets_close(&d->sockets);
+	flow_log_close(&d->flow_log);
+	free(d->workers.list);
+	free(d->target_slots);
+	if (d->admin_fd >= 0) {
+		if (d->conf != NULL)
+			(void)unlink(d->conf->node.admin_socket);
+		close(d->admin_fd);
+	}
+	conf_destroy(d->conf);
+	scoreboard_detach(d->sb);
+}
+
+int
+daemon_main(const struct daemon_options *options)
+{
+	static struct daemon d;
+	struct conf_diags diags = {0};
+	struct conf *conf = NULL;
+	int rc;
+
+	d.options = *options;
+	d.lock_fd = d.admin_fd = d.conf_fd = d.sb_fd = -1;
+	d.flow_log.fd = -1;
+	d.start_ms = daemon_now_ms(&d);
+	d.start_wall_ms = daemon_wall_ms();
+	TAILQ_INIT(&d.reload_waiters);
+	TAILQ_INIT(&d.flows_waiters);
+	TAILQ_INIT(&d.registry.targets);
+	rc = daemon_read_config(&d, &conf, &diags);
+	conf_diags_print(&diags, options->config_path, stderr);
+	conf_diags_fini(&diags);
+	if (rc < 0)
+		return rc == -ENOENT ? EXIT_CODE_NO_FILE : EXIT_CODE_CONFIG;
+	log_set_level(conf->node.log_level);
+	rc = uv_loop_init(&d.loop);
+	if (rc < 0)
+		return fail(EXIT_CODE_OS, "cannot make an event loop", rc);
+	rc = start(&d, conf);
+	clean_up(&d);
+	return rc;
+}

@@ -1,0 +1,148 @@
+/*
+ * The supervisor: owns the config, the sockets, the workers, the registry of
+ * targets, the health checker, the admin interface and the logs. It never
+ * touches a flow's bytes.
+ */
+#ifndef SUPERVISOR_DAEMON_H
+#define SUPERVISOR_DAEMON_H
+
+#include <bsd/sys/queue.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <uv.h>
+
+#include "admin/admin.h"
+#include "health/checker.h"
+#include "ipc/scoreboard.h"
+#include "nlb/conf.h"
+#include "supervisor/flow_log.h"
+#include "supervisor/registry.h"
+#include "supervisor/sockets.h"
+#include "supervisor/workers.h"
+
+/* sysexits(3), as nlbd(8) lists them. */
+enum exit_code {
+	EXIT_CODE_OK = 0,
+	EXIT_CODE_USAGE = 64,
+	EXIT_CODE_NO_FILE = 66,
+	EXIT_CODE_OS = 71,
+	EXIT_CODE_CANNOT_BIND = 73,
+	EXIT_CODE_CONFIG = 78,
+};
+
+struct daemon_options {
+	const char *config_path;
+	struct conf_options conf_options;
+};
+
+/* Somebody waits for a generation to be in force in all workers. */
+struct reload_waiter {
+	TAILQ_ENTRY(reload_waiter) entry;
+	uint64_t generation;
+	uint64_t deadline_ms;
+	admin_verdict_cb cb; /* NULL: nobody to tell but the log */
+	void *arg;
+	char text[512];
+};
+
+/* Somebody waits for the workers' flows. */
+struct flows_waiter {
+	TAILQ_ENTRY(flows_waiter) entry;
+	uint32_t request;
+	uint64_t deadline_ms;
+	admin_flows_cb cb;
+	void *arg;
+	struct flow_record *records;
+	size_t n, capacity;
+	uint32_t missing;
+	bool asked[SOCKETS_WORKERS_MAX]; /* and not yet answered */
+};
+
+/*
+ * Daemon states
+ *
+ *            all workers READY       SIGTERM           drained, deadline, or
+ *   STARTING -----------------> SERVING ----> DRAINING ---------> STOPPING
+ *       |                                        ^   a second SIGTERM
+ *       '-------------- SIGTERM -----------------'
+ */
+enum daemon_state {
+	DAEMON_STARTING,
+	DAEMON_SERVING,
+	DAEMON_DRAINING,
+	DAEMON_STOPPING,
+};
+
+struct daemon {
+	uv_loop_t loop;
+	enum daemon_state state;
+	struct daemon_options options;
+	char lock_path[CONF_PATH_MAX + 8];
+	int lock_fd, admin_fd;
+
+	struct conf *conf;
+	int conf_fd; /* sealed memfd with conf->bytes, for the workers */
+	uint64_t generation, config_hash, config_loaded_ms;
+	enum admin_verdict last_reload;
+	uint64_t last_reload_ms;
+	char last_reload_text[512];
+	uint64_t start_wall_ms, start_ms;
+
+	struct scoreboard *sb;
+	int sb_fd;
+	struct sockets sockets;
+	struct workers workers;
+	struct registry registry;
+	struct checker *checker;
+	struct admin *admin;
+	struct flow_log flow_log;
+	uint16_t *target_slots; /* per target of conf, in its order */
+	size_t n_targets;
+	uint32_t max_flows_per_worker; /* as sent; UINT32_MAX = by fds */
+
+	TAILQ_HEAD(, reload_waiter) reload_waiters;
+	TAILQ_HEAD(, flows_waiter) flows_waiters;
+	uint32_t last_flows_request;
+	uv_timer_t tick;
+	uv_timer_t hup_delay;
+	uv_timer_t drain_deadline;
+	uv_signal_t signals[6];
+	int exit_code;
+};
+
+/* Reads the config and serves until stopped. Returns the exit code. */
+int daemon_main(const struct daemon_options *options);
+
+uint64_t daemon_now_ms(const struct daemon *d);
+uint64_t daemon_wall_ms(void);
+
+/* config.c: reads and parses the config file. 0, or a negative errno; the
+ * diagnostics are kept in diags in both cases. */
+int daemon_read_config(
+    struct daemon *d, struct conf **out, struct conf_diags *diags);
+/* Makes conf (owned from here on) the one in force: first and later ones
+ * alike. 0; or a negative errno with nothing changed and one sentence in why.
+ */
+int daemon_apply_config(
+    struct daemon *d, struct conf *conf, char *why, size_t why_size);
+int daemon_send_config(struct daemon *d, struct worker_process *w);
+
+/* reload.c */
+int daemon_reload(void *owner, admin_verdict_cb cb, void *arg);
+int daemon_check(void *owner, admin_verdict_cb cb, void *arg);
+/* A worker is ready, or time has passed: who can be told? */
+void daemon_settle_reloads(struct daemon *d);
+
+/* flows.c */
+int daemon_list_flows(void *owner, admin_flows_cb cb, void *arg);
+void daemon_take_flows(
+    struct daemon *d, struct worker_process *w, struct channel_message *m);
+void daemon_worker_lost(struct daemon *d, struct worker_process *w);
+void daemon_settle_flows(struct daemon *d);
+
+/* admin_ops.c */
+void daemon_fill_ops(struct daemon *d, struct admin_ops *ops);
+const char *daemon_listener_name(void *owner, uint16_t slot);
+const char *daemon_target_group_name(void *owner, uint16_t target_slot);
+
+#endif

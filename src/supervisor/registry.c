@@ -1,0 +1,401 @@
+/* The registered targets; see registry.h. */
+#include "supervisor/registry.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <bsd/string.h>
+
+#include "base/log.h"
+
+void
+registry_init(struct registry *r, struct scoreboard *sb,
+    struct checker *checker,
+    void (*end_flows)(void *, uint16_t, enum flow_end_reason), void *owner)
+{
+	memset(r, 0, sizeof(*r));
+	r->sb = sb;
+	r->checker = checker;
+	r->end_flows = end_flows;
+	r->owner = owner;
+	TAILQ_INIT(&r->targets);
+}
+
+void
+registry_fini(struct registry *r)
+{
+	struct registered_target *t;
+
+	while ((t = TAILQ_FIRST(&r->targets)) != NULL) {
+		TAILQ_REMOVE(&r->targets, t, entry);
+		free(t);
+	}
+	memset(r->by_slot, 0, sizeof(r->by_slot));
+}
+
+struct registered_target *
+registry_find_slot(const struct registry *r, uint16_t slot)
+{
+	return slot < SB_TARGETS ? r->by_slot[slot] : NULL;
+}
+
+static struct registered_target *
+find(const struct registry *r, const char *group, const struct addr *addr)
+{
+	struct registered_target *t;
+
+	TAILQ_FOREACH (t, &r->targets, entry)
+		if (addr_equal(&t->addr, addr) && strcmp(t->group, group) == 0)
+			return t;
+	return NULL;
+}
+
+/* ---- publishing ------------------------------------------------------- */
+
+static void
+count_group(const struct registry *r, const char *group, uint32_t *healthy,
+    uint32_t *registered)
+{
+	struct registered_target *t;
+
+	*healthy = *registered = 0;
+	TAILQ_FOREACH (t, &r->targets, entry) {
+		if (strcmp(t->group, group) != 0)
+			continue;
+		*registered += target_is_registered(&t->health);
+		*healthy += t->health.state == TARGET_HEALTHY;
+	}
+}
+
+static void
+publish_target(struct registry *r, struct registered_target *t, bool fail_open)
+{
+	struct sb_target_state *s = &r->sb->targets[t->slot];
+	uint32_t flags = 0;
+
+	if (t->health.state == TARGET_HEALTHY)
+		flags = SB_ROUTABLE;
+	else if (fail_open && target_is_registered(&t->health))
+		flags = SB_ROUTABLE | SB_FAIL_OPEN;
+	atomic_store(&s->state, t->health.state);
+	atomic_store(&s->reason, t->health.reason);
+	atomic_store(&s->flags, flags);
+}
+
+/* Decides fail open for one group and writes its targets' flags: what the
+ * workers obey from the next pick on. Returns whether it fails open. */
+static bool
+publish_group(struct registry *r, const char *group)
+{
+	const struct conf_target_group *tg =
+	    conf_find_target_group(r->conf, group);
+	uint32_t healthy, registered;
+	struct registered_target *t;
+	bool fail_open = false;
+
+	count_group(r, group, &healthy, &registered);
+	if (tg != NULL)
+		fail_open = target_group_fails_open(healthy, registered,
+		    tg->routing_min_count, tg->routing_min_percentage);
+	TAILQ_FOREACH (t, &r->targets, entry)
+		if (strcmp(t->group, group) == 0)
+			publish_target(r, t, fail_open);
+	return fail_open;
+}
+
+/* ---- state changes ---------------------------------------------------- */
+
+static void
+log_state(const struct registered_target *t, const char *detail)
+{
+	char addr[ADDR_STRLEN];
+	const char *reason = target_reason_code(t->health.reason);
+
+	log_at(t->health.state == TARGET_UNHEALTHY ? LOG_LEVEL_WARNING
+						   : LOG_LEVEL_NOTICE,
+	    "target %s of group %s is %s%s%s%s%s%s",
+	    addr_format(&t->addr, addr, sizeof(addr)), t->group,
+	    target_state_name(t->health.state), reason[0] != '\0' ? " (" : "",
+	    reason, reason[0] != '\0' ? ")" : "", detail[0] != '\0' ? ": " : "",
+	    detail);
+}
+
+/* A target left HEALTHY or UNHEALTHY_DRAINING, or another state: what becomes
+ * of its flows (target_health_state.unhealthy.connection_termination). While
+ * the group fails open they are kept, as an NLB does. */
+static void
+on_state_changed(struct registry *r, struct registered_target *t,
+    enum target_state before, const char *detail)
+{
+	bool was_open =
+	    (atomic_load(&r->sb->targets[t->slot].flags) & SB_FAIL_OPEN) != 0;
+	bool fail_open = publish_group(r, t->group);
+
+	log_state(t, detail);
+	if (fail_open && !was_open && t->health.state == TARGET_UNHEALTHY)
+		log_warning("target group %s fails open: too few healthy "
+			    "targets, new flows go to all of them",
+		    t->group);
+	if (t->health.state != TARGET_UNHEALTHY || fail_open)
+		return;
+	if (before == TARGET_UNHEALTHY_DRAINING || t->unhealthy_termination)
+		r->end_flows(r->owner, t->slot, FLOW_END_TARGET_UNHEALTHY);
+}
+
+void
+registry_check_started(struct registry *r, uint16_t slot, uint64_t now_ms)
+{
+	struct registered_target *t = registry_find_slot(r, slot);
+
+	if (t == NULL)
+		return;
+	target_check_started(&t->health, now_ms);
+	publish_group(r, t->group);
+}
+
+void
+registry_check_result(struct registry *r, uint16_t slot,
+    enum probe_result result, const char *detail, uint64_t elapsed_us,
+    uint64_t now_ms)
+{
+	struct registered_target *t = registry_find_slot(r, slot);
+	enum target_state before;
+
+	if (t == NULL)
+		return;
+	before = t->health.state;
+	strlcpy(t->last_check, detail, sizeof(t->last_check));
+	t->last_check_us = elapsed_us;
+	if (target_report(&t->health, &t->rules, result, now_ms))
+		on_state_changed(
+		    r, t, before, result == PROBE_FAILURE ? detail : "");
+}
+
+/* ---- deregistration --------------------------------------------------- */
+
+static void
+remove_target(struct registry *r, struct registered_target *t)
+{
+	atomic_store(&r->sb->targets[t->slot].flags, 0);
+	TAILQ_REMOVE(&r->targets, t, entry);
+	r->by_slot[t->slot] = NULL;
+	free(t);
+}
+
+/* Out of the delay: with connection termination its flows end now, without it
+ * they may live on, and the entry stays until they are gone (the slot is still
+ * theirs). */
+static void
+tick_deregistered(struct registry *r, struct registered_target *t)
+{
+	uint64_t active = scoreboard_target_active(r->sb, t->slot);
+
+	if (t->health.state != TARGET_UNUSED)
+		return;
+	if (active == 0) {
+		remove_target(r, t);
+		return;
+	}
+	if (t->deregistration_termination && !t->ended_after_delay) {
+		t->ended_after_delay = true;
+		r->end_flows(r->owner, t->slot, FLOW_END_DEREGISTERED);
+	}
+}
+
+void
+registry_tick(struct registry *r, uint64_t now_ms)
+{
+	struct registered_target *t, *next;
+
+	TAILQ_FOREACH_SAFE (t, &r->targets, entry, next) {
+		enum target_state before = t->health.state;
+
+		if (target_tick(&t->health,
+			scoreboard_target_active(r->sb, t->slot), now_ms))
+			on_state_changed(r, t, before, "");
+		if (!t->in_config)
+			tick_deregistered(r, t);
+	}
+}
+
+/* ---- applying a config ------------------------------------------------ */
+
+static bool
+slot_is_taken(const struct registry *r, uint16_t slot)
+{
+	return registry_find_slot(r, slot) != NULL ||
+	       scoreboard_target_active(r->sb, slot) > 0;
+}
+
+static int
+free_slot(const struct registry *r)
+{
+	for (uint16_t slot = 0; slot < SB_TARGETS; slot++)
+		if (!slot_is_taken(r, slot))
+			return slot;
+	return -ENOSPC;
+}
+
+int
+registry_can_apply(const struct registry *r, const struct conf *conf)
+{
+	const struct registered_target *t;
+	size_t n = 0;
+
+	TAILQ_FOREACH (t, &r->targets, entry)
+		n++;
+	for (size_t i = 0; i < conf->n_target_groups; i++)
+		n += conf->target_groups[i].n_targets;
+	return n <= SB_TARGETS ? 0 : -ENOSPC;
+}
+
+static bool
+group_is_used(const struct conf *conf, const struct conf_target_group *tg)
+{
+	for (size_t i = 0; i < conf->n_listeners; i++)
+		for (uint32_t j = 0; j < conf->listeners[i].n_forwards; j++)
+			if (&conf->target_groups
+				 [conf->listeners[i].forwards[j].group] == tg)
+				return true;
+	return false;
+}
+
+/* Checks leave by the outbound rules of the listeners that use the group. */
+static bool
+check_is_blocked(const struct conf *conf, const struct conf_target_group *tg,
+    const struct addr *a)
+{
+	for (size_t i = 0; i < conf->n_listeners; i++) {
+		const struct conf_listener *lc = &conf->listeners[i];
+
+		for (uint32_t j = 0; j < lc->n_forwards; j++)
+			if (&conf->target_groups[lc->forwards[j].group] == tg &&
+			    conf_outbound_allows(conf, lc, a))
+				return false;
+	}
+	return true;
+}
+
+static int
+update_check(struct registry *r, const struct registered_target *t,
+    const struct conf_target_group *tg)
+{
+	struct check_spec spec = {
+	    .protocol = CHECK_TCP,
+	    .addr = t->addr,
+	    .interval_ms = tg->check_interval_ms,
+	    .timeout_ms = tg->check_timeout_ms,
+	};
+
+	if (!target_is_checked(&t->health)) {
+		checker_remove(r->checker, t->slot);
+		return 0;
+	}
+	spec.addr.port = t->check_port;
+	spec.blocked = check_is_blocked(r->conf, tg, &spec.addr);
+	return checker_set(r->checker, t->slot, &spec);
+}
+
+static struct registered_target *
+add_target(struct registry *r, const struct addr *addr, const char *group,
+    uint64_t now_ms)
+{
+	struct registered_target *t = calloc(1, sizeof(*t));
+	int slot = free_slot(r);
+
+	if (t == NULL || slot < 0) {
+		free(t);
+		return NULL;
+	}
+	t->slot = (uint16_t)slot;
+	r->by_slot[t->slot] = t;
+	t->addr = *addr;
+	strlcpy(t->group, group, sizeof(t->group));
+	scoreboard_reset_target(r->sb, t->slot);
+	target_init(&t->health, now_ms);
+	return t;
+}
+
+static int
+apply_target(struct registry *r, const struct conf_target_group *tg,
+    const struct conf_target *ct, uint64_t now_ms, uint16_t *slot)
+{
+	struct registered_target *t = find(r, tg->name, &ct->addr);
+
+	if (t == NULL) {
+		t = add_target(r, &ct->addr, tg->name, now_ms);
+		if (t == NULL)
+			return -ENOMEM;
+	} else {
+		TAILQ_REMOVE(&r->targets, t, entry);
+		if (!t->in_config) /* registered again while draining */
+			target_register(&t->health, now_ms);
+	}
+	/* Back at the tail: the list takes the config's order. */
+	TAILQ_INSERT_TAIL(&r->targets, t, entry);
+	t->in_config = true;
+	t->applied = r->n_applied;
+	t->ended_after_delay = false;
+	strlcpy(t->label, ct->label, sizeof(t->label));
+	strlcpy(t->zone, ct->availability_zone, sizeof(t->zone));
+	t->check_port =
+	    tg->check_port != 0 ? (uint16_t)tg->check_port : ct->addr.port;
+	t->deregistration_termination = tg->deregistration_termination;
+	t->unhealthy_termination = tg->unhealthy_termination;
+	t->rules = (struct target_rules){
+	    .healthy_threshold_count = tg->healthy_threshold_count,
+	    .unhealthy_threshold_count = tg->unhealthy_threshold_count,
+	    .deregistration_delay_s = tg->deregistration_delay_s,
+	    .unhealthy_draining_interval_s = tg->unhealthy_draining_interval_s,
+	};
+	target_set_in_use(&t->health, group_is_used(r->conf, tg),
+	    TARGET_REASON_NOT_IN_USE, now_ms);
+	*slot = t->slot;
+	return update_check(r, t, tg);
+}
+
+static void
+deregister(struct registry *r, struct registered_target *t, uint64_t now_ms)
+{
+	char addr[ADDR_STRLEN];
+
+	t->in_config = false;
+	t->label[0] = '\0';
+	checker_remove(r->checker, t->slot);
+	target_deregister(&t->health, &t->rules, now_ms);
+	log_notice("target %s of group %s deregistered with %llu flows",
+	    addr_format(&t->addr, addr, sizeof(addr)), t->group,
+	    (unsigned long long)scoreboard_target_active(r->sb, t->slot));
+}
+
+int
+registry_apply(struct registry *r, const struct conf *conf, uint64_t now_ms,
+    uint16_t *slots)
+{
+	struct registered_target *t;
+
+	r->conf = conf;
+	r->n_applied++;
+	for (size_t i = 0; i < conf->n_target_groups; i++) {
+		const struct conf_target_group *tg = &conf->target_groups[i];
+
+		for (size_t j = 0; j < tg->n_targets; j++) {
+			int rc = apply_target(
+			    r, tg, &tg->targets[j], now_ms, slots++);
+
+			if (rc < 0)
+				return rc;
+		}
+	}
+	TAILQ_FOREACH (t, &r->targets, entry)
+		if (t->in_config && t->applied != r->n_applied)
+			deregister(r, t, now_ms);
+	for (size_t i = 0; i < conf->n_target_groups; i++)
+		publish_group(r, conf->target_groups[i].name);
+	/* Those whose whole group is gone are in no group of conf. */
+	TAILQ_FOREACH (t, &r->targets, entry)
+		if (!t->in_config)
+			publish_target(r, t, false);
+	return 0;
+}

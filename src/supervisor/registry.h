@@ -1,0 +1,74 @@
+/*
+ * The targets: registered ones in config order, and deregistered ones until
+ * they have drained. Each has a slot in the scoreboard, where the workers read
+ * whether it may get flows. Health results come in, decisions go out.
+ */
+#ifndef SUPERVISOR_REGISTRY_H
+#define SUPERVISOR_REGISTRY_H
+
+#include <bsd/sys/queue.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "health/checker.h"
+#include "ipc/scoreboard.h"
+#include "nlb/conf.h"
+#include "nlb/target.h"
+
+struct registered_target {
+	TAILQ_ENTRY(registered_target) entry;
+	char group[CONF_NAME_MAX + 1];
+	char label[CONF_NAME_MAX + 1];
+	char zone[33];
+	struct addr addr;
+	uint16_t check_port;
+	uint16_t slot;
+	struct target health;
+	struct target_rules rules;
+	bool in_config; /* false: deregistered */
+	bool deregistration_termination;
+	bool unhealthy_termination;
+	bool ended_after_delay; /* END_FLOWS was sent */
+	uint64_t applied; /* number of the registry_apply that wanted it */
+	char last_check[96];
+	uint64_t last_check_us;
+};
+TAILQ_HEAD(registered_list, registered_target);
+
+struct registry {
+	struct scoreboard *sb;
+	struct checker *checker;
+	struct registered_list targets;
+	struct registered_target *by_slot[SB_TARGETS];
+	uint64_t n_applied;
+	const struct conf *conf;
+	/* Tell the workers to end a target's flows. */
+	void (*end_flows)(
+	    void *owner, uint16_t slot, enum flow_end_reason reason);
+	void *owner;
+};
+
+void registry_init(struct registry *r, struct scoreboard *sb,
+    struct checker *checker,
+    void (*end_flows)(void *, uint16_t, enum flow_end_reason), void *owner);
+void registry_fini(struct registry *r);
+
+/* Enough slots for conf's targets beside those in use? 0 or -ENOSPC. */
+int registry_can_apply(const struct registry *r, const struct conf *conf);
+/* Registers, deregisters, updates; conf must outlive the registry's use of it
+ * (until the next apply). Slots for each target of conf in its order go into
+ * slots[]. 0 or -ENOMEM (then some targets are missing: treat as fatal). */
+int registry_apply(struct registry *r, const struct conf *conf, uint64_t now_ms,
+    uint16_t *slots);
+
+void registry_check_started(struct registry *r, uint16_t slot, uint64_t now_ms);
+void registry_check_result(struct registry *r, uint16_t slot,
+    enum probe_result result, const char *detail, uint64_t elapsed_us,
+    uint64_t now_ms);
+/* Deadlines; call about once a second. */
+void registry_tick(struct registry *r, uint64_t now_ms);
+
+struct registered_target *registry_find_slot(
+    const struct registry *r, uint16_t slot);
+
+#endif

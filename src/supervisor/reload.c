@@ -1,0 +1,212 @@
+/*
+ * Reload: read, parse, compare, apply; and the verdict for everyone who asked.
+ * An accepted config is reported when all workers have it in force.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <bsd/string.h>
+
+#include "base/log.h"
+#include "nlb/conf_diff.h"
+#include "supervisor/daemon.h"
+
+#define RELOAD_WAIT_MS 3000
+
+static void
+set_verdict(struct daemon *d, enum admin_verdict verdict, const char *text)
+{
+	d->last_reload = verdict;
+	d->last_reload_ms = daemon_wall_ms();
+	strlcpy(d->last_reload_text, text, sizeof(d->last_reload_text));
+}
+
+/* All diagnostics as text; free it. NULL: out of memory. */
+static char *
+diags_text(const struct daemon *d, const struct conf_diags *diags)
+{
+	char *text = NULL;
+	size_t size;
+	FILE *f = open_memstream(&text, &size);
+
+	if (f == NULL)
+		return NULL;
+	conf_diags_print(diags, d->options.config_path, f);
+	if (fclose(f) != 0) {
+		free(text);
+		return NULL;
+	}
+	return text;
+}
+
+static void
+log_lines(enum log_level level, const char *text)
+{
+	while (*text != '\0') {
+		size_t len = strcspn(text, "\n");
+
+		if (len > 0)
+			log_at(level, "%.*s", (int)len, text);
+		text += len + (text[len] == '\n');
+	}
+}
+
+static const char *
+first_error(
+    const struct conf_diags *diags, const char *path, char *buf, size_t size)
+{
+	for (size_t i = 0; i < diags->n; i++) {
+		const struct conf_diag *diag = &diags->list[i];
+
+		if (diag->warning)
+			continue;
+		if (diag->line == 0)
+			snprintf(buf, size, "%s: %s", path, diag->message);
+		else
+			snprintf(buf, size, "%s:%u:%u: %s", path, diag->line,
+			    diag->col, diag->message);
+		return buf;
+	}
+	strlcpy(buf, "rejected", size);
+	return buf;
+}
+
+static void
+reject(struct daemon *d, const struct conf_diags *diags, const char *why,
+    admin_verdict_cb cb, void *arg)
+{
+	char first[sizeof(d->last_reload_text)];
+	char *text = why == NULL ? diags_text(d, diags) : NULL;
+	const char *full = why != NULL ? why : text;
+
+	if (why == NULL)
+		first_error(
+		    diags, d->options.config_path, first, sizeof(first));
+	else
+		strlcpy(first, why, sizeof(first));
+	set_verdict(d, ADMIN_VERDICT_REJECTED, first);
+	log_error("reload rejected, the old config stays in force: %s", first);
+	if (why == NULL && text != NULL)
+		log_lines(LOG_LEVEL_INFO, text);
+	if (cb != NULL)
+		cb(arg, false, full != NULL ? full : first);
+	free(text);
+}
+
+static void
+wait_for_workers(
+    struct daemon *d, const char *text, admin_verdict_cb cb, void *arg)
+{
+	struct reload_waiter *w = calloc(1, sizeof(*w));
+
+	if (w == NULL) {
+		if (cb != NULL)
+			cb(arg, true, text);
+		return;
+	}
+	w->generation = d->generation;
+	w->deadline_ms = daemon_now_ms(d) + RELOAD_WAIT_MS;
+	w->cb = cb;
+	w->arg = arg;
+	strlcpy(w->text, text, sizeof(w->text));
+	TAILQ_INSERT_TAIL(&d->reload_waiters, w, entry);
+	daemon_settle_reloads(d);
+}
+
+void
+daemon_settle_reloads(struct daemon *d)
+{
+	struct reload_waiter *w, *next;
+
+	TAILQ_FOREACH_SAFE (w, &d->reload_waiters, entry, next) {
+		bool ready = workers_all_serve(&d->workers, w->generation);
+
+		if (!ready && daemon_now_ms(d) < w->deadline_ms)
+			continue;
+		TAILQ_REMOVE(&d->reload_waiters, w, entry);
+		if (!ready)
+			strlcat(w->text,
+			    "; a worker has not confirmed yet, see `nlbctl "
+			    "status'",
+			    sizeof(w->text));
+		if (w->cb != NULL)
+			w->cb(w->arg, true, w->text);
+		free(w);
+	}
+}
+
+int
+daemon_reload(void *owner, admin_verdict_cb cb, void *arg)
+{
+	struct daemon *d = owner;
+	struct conf_diags diags = {0};
+	struct conf_diff diff;
+	struct conf *conf = NULL;
+	char text[512], why[512];
+	int rc;
+
+	if (d->state >= DAEMON_DRAINING)
+		return -ESHUTDOWN;
+	rc = daemon_read_config(d, &conf, &diags);
+	if (rc == 0)
+		rc = conf_diff(d->conf, conf, &diff, &diags);
+	if (rc < 0) {
+		reject(
+		    d, &diags, rc == -ENOMEM ? "out of memory" : NULL, cb, arg);
+		goto out;
+	}
+	rc = daemon_apply_config(d, conf, why, sizeof(why));
+	if (rc < 0) {
+		reject(d, &diags, why, cb, arg);
+		goto out;
+	}
+	conf = NULL; /* the daemon's now */
+	conf_diff_summary(&diff, text, sizeof(text));
+	if (diags.n_warnings > 0) {
+		char warnings[48];
+		char *all = diags_text(d, &diags);
+
+		snprintf(warnings, sizeof(warnings), ", %zu warnings",
+		    diags.n_warnings);
+		strlcat(text, warnings, sizeof(text));
+		if (all != NULL)
+			log_lines(LOG_LEVEL_INFO, all);
+		free(all);
+	}
+	set_verdict(d, ADMIN_VERDICT_ACCEPTED, text);
+	log_notice("reload accepted, generation %llu: %s",
+	    (unsigned long long)d->generation, text);
+	wait_for_workers(d, text, cb, arg);
+out:
+	conf_destroy(conf);
+	conf_diags_fini(&diags);
+	return 0;
+}
+
+int
+daemon_check(void *owner, admin_verdict_cb cb, void *arg)
+{
+	struct daemon *d = owner;
+	struct conf_diags diags = {0};
+	struct conf_diff diff;
+	struct conf *conf = NULL;
+	char summary[512];
+	char *text;
+	int rc = daemon_read_config(d, &conf, &diags);
+
+	if (rc == 0)
+		rc = conf_diff(d->conf, conf, &diff, &diags);
+	if (rc == 0)
+		conf_diff_summary(&diff, summary, sizeof(summary));
+	text = diags_text(d, &diags);
+	if (rc < 0)
+		cb(arg, false, text != NULL ? text : "rejected");
+	else
+		cb(arg, true, summary);
+	free(text);
+	conf_destroy(conf);
+	conf_diags_fini(&diags);
+	return 0;
+}

@@ -1,0 +1,393 @@
+/* Listening sockets; see sockets.h. */
+#include "supervisor/sockets.h"
+
+#include <errno.h>
+#include <linux/sock_diag.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <bsd/string.h>
+
+#include "base/log.h"
+#include "nlb/syn_filter.h"
+
+static struct addr
+bind_address(const struct conf *conf, const struct conf_listener *lc)
+{
+	struct addr a = lc->address;
+
+	if (a.family == ADDR_NONE)
+		a.family = conf->lb.ip_address_type == CONF_IPV4 ? ADDR_IPV4
+								 : ADDR_IPV6;
+	a.port = lc->port;
+	return a;
+}
+
+static int
+new_socket(const struct addr *a, bool reuse_port)
+{
+	int on = 1, v6only = addr_is_unspecified(a) ? 0 : 1;
+	int fd = socket(a->family == ADDR_IPV6 ? AF_INET6 : AF_INET,
+	    SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+	if (fd == -1)
+		return -errno;
+	(void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	if (reuse_port)
+		(void)setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on));
+	if (a->family == ADDR_IPV6)
+		(void)setsockopt(
+		    fd, IPPROTO_IPV6, IPV6_V6ONLY, &v6only, sizeof(v6only));
+	/* Inherited by every accepted socket: no call per flow. */
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	(void)setsockopt(fd, SOL_SOCKET, SO_OOBINLINE, &on, sizeof(on));
+	return fd;
+}
+
+static int
+bind_socket(const struct addr *a, bool reuse_port)
+{
+	struct sockaddr_storage ss;
+	socklen_t len = addr_to_sockaddr(a, &ss);
+	int fd = new_socket(a, reuse_port);
+
+	if (fd < 0)
+		return fd;
+	if (bind(fd, (struct sockaddr *)&ss, len) == -1) {
+		int rc = -errno;
+
+		close(fd);
+		return rc;
+	}
+	return fd;
+}
+
+static int
+open_socket(const struct addr *a)
+{
+	int fd = bind_socket(a, true);
+
+	if (fd < 0)
+		return fd;
+	if (listen(fd, SOCKETS_BACKLOG) == -1) {
+		int rc = -errno;
+
+		close(fd);
+		return rc;
+	}
+	return fd;
+}
+
+static void
+explain(const struct conf_listener *lc, const struct addr *a, int rc,
+    const char *lock_path, char *why, size_t size)
+{
+	char where[ADDR_STRLEN], who[256];
+
+	addr_format(a, where, sizeof(where));
+	switch (rc) {
+	case -EADDRINUSE:
+		(void)port_owner_is_stranger(a, lock_path, who, sizeof(who));
+		snprintf(why, size,
+		    "listener %s: %s is in use by %s; stop it or choose "
+		    "another Port or Address",
+		    lc->name, where, who);
+		break;
+	case -EACCES:
+	case -EPERM:
+		snprintf(why, size,
+		    "listener %s: no permission for %s; give nlbd "
+		    "CAP_NET_BIND_SERVICE (systemd: "
+		    "AmbientCapabilities=CAP_NET_BIND_SERVICE), start it as "
+		    "root with User set, or lower "
+		    "net.ipv4.ip_unprivileged_port_start to %u",
+		    lc->name, where, a->port);
+		break;
+	case -EADDRNOTAVAIL:
+		snprintf(why, size,
+		    "listener %s: this machine has no address %s; check "
+		    "Address against `ip addr'",
+		    lc->name, where);
+		break;
+	case -EAFNOSUPPORT:
+		snprintf(why, size,
+		    "listener %s: this machine has no IPv6; set IpAddressType "
+		    "= ipv4 or enable it",
+		    lc->name);
+		break;
+	default:
+		snprintf(why, size, "listener %s: cannot listen on %s: %s",
+		    lc->name, where, strerror(-rc));
+		break;
+	}
+}
+
+/*
+ * SO_REUSEPORT would let us share the port with a stranger of our own user and
+ * give it part of the connections, silently. So first without it: only our own
+ * workers (of this or of a dead supervisor) may be there.
+ */
+static int
+check_free(const struct addr *a, const char *lock_path)
+{
+	char who[256];
+	int fd = bind_socket(a, false);
+	int rc = fd < 0 ? fd : listen(fd, 1) == -1 ? -errno : 0;
+
+	if (fd >= 0)
+		close(fd);
+	if (rc == -EADDRINUSE &&
+	    !port_owner_is_stranger(a, lock_path, who, sizeof(who)))
+		return 0;
+	return rc;
+}
+
+static int
+open_set(struct socket_set *set, uint32_t n_workers, const char *lock_path)
+{
+	int rc = check_free(&set->bound, lock_path);
+
+	if (rc < 0)
+		return rc;
+	for (uint32_t i = 0; i < n_workers; i++) {
+		set->fds[i] = open_socket(&set->bound);
+		if (set->fds[i] < 0) {
+			rc = set->fds[i];
+			set->fds[i] = -1;
+			return rc;
+		}
+	}
+	return 0;
+}
+
+static void
+close_set(struct socket_set *set, uint32_t n_workers)
+{
+	for (uint32_t i = 0; i < n_workers; i++)
+		if (set->fds[i] != -1)
+			close(set->fds[i]);
+}
+
+static struct socket_set *
+find_set(const struct sockets *s, const char *name, const struct addr *bound)
+{
+	for (size_t i = 0; i < s->n; i++)
+		if (strcmp(s->sets[i].name, name) == 0 &&
+		    addr_equal(&s->sets[i].bound, bound))
+			return &s->sets[i];
+	return NULL;
+}
+
+static bool
+slot_is_taken(const struct sockets *s, uint16_t slot)
+{
+	for (size_t i = 0; i < s->n; i++)
+		if (s->sets[i].slot == slot)
+			return true;
+	return false;
+}
+
+/* A slot that no listener has, old or new, and no flow remembers. */
+static int
+free_slot(const struct sockets *a, const struct sockets *b,
+    const struct scoreboard *sb)
+{
+	for (uint16_t slot = 0; slot < SB_LISTENERS; slot++)
+		if (!slot_is_taken(a, slot) && !slot_is_taken(b, slot) &&
+		    scoreboard_listener_active(sb, slot) == 0)
+			return slot;
+	return -ENOSPC;
+}
+
+static int
+prepare_set(struct sockets *out, const struct conf_listener *lc,
+    const struct addr *bound, const struct sockets *current,
+    const struct scoreboard *sb, const char *lock_path)
+{
+	const struct socket_set *old = find_set(current, lc->name, bound);
+	struct socket_set *set = &out->sets[out->n];
+	int slot, rc;
+
+	if (old != NULL) {
+		*set = *old;
+		set->is_new = false;
+		out->n++;
+		return 0;
+	}
+	slot = free_slot(current, out, sb);
+	if (slot < 0)
+		return slot;
+	strlcpy(set->name, lc->name, sizeof(set->name));
+	set->bound = *bound;
+	set->slot = (uint16_t)slot;
+	set->is_new = true;
+	for (size_t i = 0; i < SOCKETS_WORKERS_MAX; i++)
+		set->fds[i] = -1;
+	rc = open_set(set, out->n_workers, lock_path);
+	if (rc < 0)
+		close_set(set, out->n_workers);
+	else
+		out->n++;
+	return rc;
+}
+
+int
+sockets_prepare(const struct conf *conf, uint32_t n_workers,
+    const struct sockets *current, const struct scoreboard *sb,
+    const char *lock_path, struct sockets *out, char *why, size_t why_size)
+{
+	struct sockets s = {.n_workers = n_workers};
+
+	s.sets = calloc(conf->n_listeners + 1, sizeof(*s.sets));
+	if (s.sets == NULL) {
+		strlcpy(why, "out of memory", why_size);
+		return -ENOMEM;
+	}
+	for (size_t i = 0; i < conf->n_listeners; i++) {
+		const struct conf_listener *lc = &conf->listeners[i];
+		struct addr bound = bind_address(conf, lc);
+		int rc = prepare_set(&s, lc, &bound, current, sb, lock_path);
+
+		if (rc < 0) {
+			explain(lc, &bound, rc, lock_path, why, why_size);
+			sockets_drop(&s);
+			return rc;
+		}
+	}
+	*out = s;
+	return 0;
+}
+
+void
+sockets_drop(struct sockets *prepared)
+{
+	for (size_t i = 0; i < prepared->n; i++)
+		if (prepared->sets[i].is_new)
+			close_set(&prepared->sets[i], prepared->n_workers);
+	free(prepared->sets);
+	prepared->sets = NULL;
+	prepared->n = 0;
+}
+
+void
+sockets_commit(struct sockets *current, struct sockets *prepared)
+{
+	for (size_t i = 0; i < current->n; i++) {
+		struct socket_set *old = &current->sets[i];
+
+		if (find_set(prepared, old->name, &old->bound) == NULL)
+			close_set(old, current->n_workers);
+	}
+	free(current->sets);
+	*current = *prepared;
+	prepared->sets = NULL;
+	prepared->n = 0;
+}
+
+void
+sockets_close(struct sockets *s)
+{
+	for (size_t i = 0; i < s->n; i++)
+		close_set(&s->sets[i], s->n_workers);
+	free(s->sets);
+	s->sets = NULL;
+	s->n = 0;
+}
+
+/* ---- the SYN filter --------------------------------------------------- */
+
+static void
+detach(struct socket_set *set, uint32_t n_workers)
+{
+	int dummy = 0;
+
+	set->kernel_filter = false;
+	for (uint32_t i = 0; i < n_workers; i++)
+		(void)setsockopt(set->fds[i], SOL_SOCKET, SO_DETACH_FILTER,
+		    &dummy, sizeof(dummy));
+}
+
+static int
+attach(struct socket_set *set, uint32_t n_workers, const struct syn_filter *f)
+{
+	struct sock_fprog prog = {
+	    .len = (unsigned short)f->n, .filter = f->insns};
+
+	for (uint32_t i = 0; i < n_workers; i++)
+		if (setsockopt(set->fds[i], SOL_SOCKET, SO_ATTACH_FILTER, &prog,
+			sizeof(prog)) == -1)
+			return -errno;
+	set->kernel_filter = true;
+	return 0;
+}
+
+static void
+attach_filter(struct socket_set *set, uint32_t n_workers,
+    const struct conf *conf, const struct conf_listener *lc)
+{
+	struct syn_filter filter = {0};
+	struct sg_set inbound = {0};
+	size_t ranges;
+	int rc;
+
+	if (lc->security_groups_none || lc->sg_action == CONF_SG_RESET) {
+		detach(set, n_workers);
+		snprintf(set->filter_text, sizeof(set->filter_text), "%s",
+		    lc->security_groups_none
+			? "none: SecurityGroups = none"
+			: "user space: SecurityGroupAction = reset");
+		return;
+	}
+	rc = conf_listener_inbound(conf, lc, &inbound);
+	ranges = inbound.n_v4 + inbound.n_v6;
+	if (rc == 0)
+		rc = syn_filter_compile(&inbound, &filter);
+	if (rc == 0)
+		rc = attach(set, n_workers, &filter);
+	if (rc == 0) {
+		snprintf(set->filter_text, sizeof(set->filter_text),
+		    "kernel: %zu address ranges", ranges);
+	} else {
+		/* Nothing stays half attached: user space decides alone. */
+		detach(set, n_workers);
+		snprintf(set->filter_text, sizeof(set->filter_text),
+		    "user space: %s",
+		    rc == -E2BIG ? "too many ranges for the kernel's filter"
+				 : strerror(-rc));
+		log_warning("listener %s: its security groups are enforced in "
+			    "user space (%zu ranges: %s); denied sources see "
+			    "a reset instead of silence",
+		    set->name, ranges, strerror(-rc));
+	}
+	syn_filter_fini(&filter);
+	sg_set_fini(&inbound);
+}
+
+void
+sockets_attach_filters(struct sockets *s, const struct conf *conf)
+{
+	for (size_t i = 0; i < s->n; i++)
+		attach_filter(
+		    &s->sets[i], s->n_workers, conf, &conf->listeners[i]);
+}
+
+uint64_t
+sockets_dropped(const struct socket_set *set, uint32_t n_workers)
+{
+	uint64_t n = 0;
+
+	for (uint32_t i = 0; i < n_workers; i++) {
+		uint32_t info[SK_MEMINFO_VARS] = {0};
+		socklen_t len = sizeof(info);
+
+		if (getsockopt(
+			set->fds[i], SOL_SOCKET, SO_MEMINFO, info, &len) == 0)
+			n += info[SK_MEMINFO_DROPS];
+	}
+	return n;
+}

@@ -1,0 +1,66 @@
+/*
+ * The listening sockets: one SO_REUSEPORT socket per worker and listener,
+ * opened here and held here, so that a worker may die and its port goes on
+ * answering. The security group's SYN filter is attached to each of them.
+ */
+#ifndef SUPERVISOR_SOCKETS_H
+#define SUPERVISOR_SOCKETS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "ipc/scoreboard.h"
+#include "nlb/conf.h"
+
+#define SOCKETS_WORKERS_MAX 64
+#define SOCKETS_BACKLOG 4096 /* the kernel cuts it to somaxconn */
+
+struct socket_set {
+	char name[CONF_NAME_MAX + 1];
+	struct addr bound;
+	uint16_t slot; /* in the scoreboard */
+	bool is_new;   /* this reload opened it */
+	bool kernel_filter;
+	char filter_text[96];
+	int fds[SOCKETS_WORKERS_MAX];
+};
+
+/* All listeners of one config, in its order. */
+struct sockets {
+	struct socket_set *sets; /* owned */
+	size_t n;
+	uint32_t n_workers;
+};
+
+/*
+ * Opens what conf wants: sets of current whose name, address and port stay are
+ * taken over (same descriptors), the rest is opened. lock_path tells our own
+ * orphaned workers from strangers when a port is taken. Returns 0 with *out to
+ * be committed or dropped; or a negative errno with one sentence in why, which
+ * says what to do.
+ */
+int sockets_prepare(const struct conf *conf, uint32_t n_workers,
+    const struct sockets *current, const struct scoreboard *sb,
+    const char *lock_path, struct sockets *out, char *why, size_t why_size);
+/* Closes what only prepared has. */
+void sockets_drop(struct sockets *prepared);
+/* prepared becomes current; what is no longer wanted is closed. */
+void sockets_commit(struct sockets *current, struct sockets *prepared);
+void sockets_close(struct sockets *s);
+
+/* Compiles and attaches every listener's filter, replacing the old ones. Never
+ * fails: what cannot be attached falls back to user space, and filter_text
+ * says so. */
+void sockets_attach_filters(struct sockets *s, const struct conf *conf);
+
+/* Segments the kernel dropped at this listener's sockets (SO_MEMINFO). */
+uint64_t sockets_dropped(const struct socket_set *set, uint32_t n_workers);
+
+/* Who listens where a would (same port, overlapping address)? Writes "haproxy
+ * (pid 42)" and the like; true if there is anyone but our own workers, who hold
+ * lock_path open. */
+bool port_owner_is_stranger(
+    const struct addr *a, const char *lock_path, char *who, size_t size);
+
+#endif
