@@ -41,8 +41,10 @@ answer(struct admin_request *request, unsigned http_status, json_t *root)
 		    json_dumps(root, JSON_COMPACT | JSON_PRESERVE_ORDER |
 					 JSON_REAL_PRECISION(9));
 	json_decref(root);
-	if (request->state == REQUEST_SUSPENDED)
+	if (request->state == REQUEST_SUSPENDED) {
 		MHD_resume_connection(request->connection);
+		admin_wake(request->admin);
+	}
 	request->state = REQUEST_ANSWERED;
 }
 

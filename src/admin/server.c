@@ -73,6 +73,15 @@ mhd_turn(struct admin *admin)
 		uv_timer_stop(&admin->timeout_timer);
 }
 
+/* With an external loop MHD resumes a connection in its next run, and nothing
+ * on its epoll descriptor tells of that. */
+void
+admin_wake(struct admin *admin)
+{
+	if (!admin->closing)
+		uv_timer_start(&admin->timeout_timer, on_timeout_timer, 0, 0);
+}
+
 static void
 on_mhd_poll(uv_poll_t *poll, int status, int events)
 {

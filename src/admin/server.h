@@ -79,6 +79,8 @@ enum MHD_Result admin_on_request(void *cls, struct MHD_Connection *connection,
     const char *upload_data, size_t *upload_data_size, void **con_cls);
 void admin_on_request_completed(void *cls, struct MHD_Connection *connection,
     void **con_cls, enum MHD_RequestTerminationCode code);
+/* Lets MHD run in the loop's next turn (server.c). */
+void admin_wake(struct admin *admin);
 /* Before MHD stops: no connection may be suspended then. */
 void admin_resume_all(struct admin *admin);
 
