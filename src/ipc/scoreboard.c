@@ -58,7 +58,7 @@ fail:
 int
 scoreboard_attach(int fd, struct scoreboard **out)
 {
-	struct scoreboard *sb;
+	struct scoreboard *sb = NULL;
 	struct stat st;
 	int rc;
 
@@ -67,7 +67,7 @@ scoreboard_attach(int fd, struct scoreboard **out)
 	if (st.st_size != (off_t)sizeof(*sb))
 		return -EPROTO;
 	rc = map_segment(fd, &sb);
-	if (rc < 0)
+	if (rc < 0 || sb == NULL)
 		return rc;
 	if (sb->magic != SB_MAGIC || sb->size != sizeof(*sb)) {
 		scoreboard_detach(sb);

@@ -313,15 +313,42 @@ detach(struct socket_set *set, uint32_t n_workers)
 }
 
 static int
-attach(struct socket_set *set, uint32_t n_workers, const struct syn_filter *f)
+attach_one(int fd, const struct syn_filter *f)
 {
 	struct sock_fprog prog = {
 	    .len = (unsigned short)f->n, .filter = f->insns};
 
-	for (uint32_t i = 0; i < n_workers; i++)
-		if (setsockopt(set->fds[i], SOL_SOCKET, SO_ATTACH_FILTER, &prog,
-			sizeof(prog)) == -1)
-			return -errno;
+	if (setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &prog, sizeof(prog)) ==
+	    0)
+		return 0;
+	return -errno;
+}
+
+/*
+ * The kernel charges the old and the new program together against
+ * net.core.optmem_max while it replaces one. A set that only fits alone gets
+ * there by way of the empty set, which drops everything: a SYN of that moment
+ * comes again a second later, and nobody denied slips in.
+ */
+static int
+attach(struct socket_set *set, uint32_t n_workers, const struct syn_filter *f)
+{
+	const struct sg_set nobody = {0};
+	struct syn_filter closed;
+
+	for (uint32_t i = 0; i < n_workers; i++) {
+		int rc = attach_one(set->fds[i], f);
+
+		if (rc == -ENOMEM &&
+		    syn_filter_compile(&nobody, &closed) == 0) {
+			rc = attach_one(set->fds[i], &closed);
+			if (rc == 0)
+				rc = attach_one(set->fds[i], f);
+			syn_filter_fini(&closed);
+		}
+		if (rc < 0)
+			return rc;
+	}
 	set->kernel_filter = true;
 	return 0;
 }
@@ -351,7 +378,8 @@ attach_filter(struct socket_set *set, uint32_t n_workers,
 		rc = attach(set, n_workers, &filter);
 	if (rc == 0) {
 		snprintf(set->filter_text, sizeof(set->filter_text),
-		    "kernel: %zu address ranges", ranges);
+		    "kernel: %zu address range%s", ranges,
+		    ranges == 1 ? "" : "s");
 	} else {
 		/* Nothing stays half attached: user space decides alone. */
 		detach(set, n_workers);
