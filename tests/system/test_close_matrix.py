@@ -23,9 +23,8 @@ def test_close(cell, network, nlbd):
     assert faults(cell, seen) == [], seen
     record = nlbd.flow_record(seen.client)
     assert record["end_reason"] == cell.reason
-    if cell.outcome.backward:
-        sent = seen.forward_sent
+    if cell.outcome.forward == "all":
         key = ("client_to_target_bytes" if cell.actor == "client"
                else "target_to_client_bytes")
-        assert record[key] == sent
+        assert record[key] == seen.forward_sent
     nlbd.wait_no_flows()

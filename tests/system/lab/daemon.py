@@ -20,6 +20,7 @@ BUILD = pathlib.Path(os.environ.get("NLBD_BUILD") or REPOSITORY / "build")
 NLBD, NLBCTL = BUILD / "nlbd", BUILD / "nlbctl"
 SANITIZED = os.environ.get("NLBD_SANITIZED") == "1"
 READY_S = 10
+SERVING = "serving"  # a worker's state in nlbctl status
 STOP_S = 15
 SANITIZER_REPORT = (r"ERROR: AddressSanitizer|ERROR: LeakSanitizer"
                     r"|runtime error:|AddressSanitizer:DEADLYSIGNAL")
@@ -81,8 +82,8 @@ class Daemon:
         return self
 
     def start(self, healthy=1):
-        """Starts nlbd; returns when it answers, all its workers run, and so
-        many targets are healthy."""
+        """Starts nlbd; returns when it answers, all its workers serve, and
+        so many targets are healthy."""
         self.launch()
         try:
             wait_until(self.ready, READY_S, "nlbd is ready")
@@ -99,7 +100,7 @@ class Daemon:
             return False
         status = json.loads(done.stdout)
         return (status["pid"] == self.process.pid and status["workers"]
-                and all(w["state"] == "running" for w in status["workers"]))
+                and all(w["state"] == SERVING for w in status["workers"]))
 
     def stop(self):
         """SIGTERM; nlbd has to leave in peace and take all workers along."""
@@ -262,8 +263,8 @@ class Daemon:
     def flow_log(self):
         if not self.flow_log_path.exists():
             return []
-        lines = self.flow_log_path.read_text().splitlines()
-        return [json.loads(line) for line in lines]
+        whole, _, _ = self.flow_log_path.read_text().rpartition("\n")
+        return [json.loads(line) for line in whole.splitlines()]
 
     def flow_record(self, client_address, deadline_s=10):
         """The log line of the flow from (address, port), once written."""

@@ -86,7 +86,6 @@ class Peer:
     def send_until_blocked(self, data, quiet_s=0.3):
         """Sends as much as is taken; returns the bytes taken once nothing
         moved for quiet_s (everybody in between is full)."""
-        self.offered += data
         self.sock.setblocking(False)
         view, sent, moved = memoryview(data), 0, time.monotonic()
         try:
@@ -97,6 +96,7 @@ class Peer:
                 except BlockingIOError:
                     time.sleep(0.005)
         finally:
+            self.offered += view[:sent]
             self.sock.settimeout(IO_DEADLINE_S)
         return sent
 

@@ -6,6 +6,8 @@ import threading
 
 from .wait import wait_until
 
+REST_S = 0.5  # for the last lines; a child may keep the pipe open
+
 
 class Process:
     """A child whose stderr (and stdout) is collected line by line."""
@@ -55,7 +57,7 @@ class Process:
         def look():
             match = self.find_line(pattern, start)
             if match is None and not self.running:
-                self._reader.join(2)
+                self._reader.join(REST_S)
                 match = self.find_line(pattern, start)
                 assert match, (f"{self.name} ended with {self._popen.poll()} "
                                f"before /{pattern}/:\n{self.text()}")
@@ -75,7 +77,7 @@ class Process:
         except subprocess.TimeoutExpired:
             raise AssertionError(f"{self.name} still runs after {deadline_s} s"
                                  f":\n{self.text()}") from None
-        self._reader.join(2)
+        self._reader.join(REST_S)
         return code
 
     def terminate(self, deadline_s=5):
@@ -89,11 +91,11 @@ class Process:
             except subprocess.TimeoutExpired:
                 self._popen.kill()
         code = self._popen.wait()
-        self._reader.join(2)
+        self._reader.join(REST_S)
         return code
 
     def kill(self):
         if self.running:
             self._popen.kill()
         self._popen.wait()
-        self._reader.join(2)
+        self._reader.join(REST_S)
