@@ -188,11 +188,11 @@ worker_problems(void *arg, const struct admin_worker *w)
 	walk->n_workers++;
 	if (strcmp(w->state, "serving") == 0)
 		walk->n_serving++;
-	else if (strcmp(w->state, "starting") == 0)
+	else if (strcmp(w->state, "draining") != 0)
 		problem_add(walk->problems, VIEW_DEGRADED,
-		    "Worker %u (pid %d) is still starting. If it stays so, "
-		    "the log says why.",
-		    w->index, (int)w->pid);
+		    "Worker %u is %s and takes no connections yet. If it "
+		    "stays so, the log says why.",
+		    w->index, w->state);
 }
 
 static void

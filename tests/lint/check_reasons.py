@@ -1,0 +1,72 @@
+"""Every end reason of a flow stands in nlbd.8; every state and reason of a
+target, and every verb of nlbctl with its options, in nlbctl.8."""
+
+import re
+
+import common
+
+
+def table(text, name):
+    """The X() rows of a table macro: the strings of each row."""
+    body = re.search(
+        rf"#define {name}\(X\)(.*?)\n\n", text.replace("\\\n", " \n"), re.S
+    )
+    if not body:
+        return []
+    rows = re.split(r"\bX\(", body[1])[1:]
+    return [re.findall(r'"([^"]*)"', row) for row in rows]
+
+
+def explained(page):
+    """What a manual has an item of its own for: a literal, a verb, or an
+    option of one."""
+    literals = re.findall(r"^\.It Li (\S+)", page, re.M)
+    verbs = re.findall(r"^(?:\.It |\.It Xo\n\.)Cm (\S+)", page, re.M)
+    options = re.findall(r"\bFl -([a-z-]+)", page)
+    return {*literals, *verbs, *(f"--{name}" for name in options)}
+
+
+def first_strings(rows):
+    return {row[0] for row in rows if row and row[0]}
+
+
+def commands(text):
+    """Verbs and options in nlbctl's command table."""
+    body = text[text.index("commands[] = {") : text.index("n_commands =")]
+    verbs = re.findall(r'\{"([a-z-]+)",\s*"[^"]+"', body)
+    params = re.findall(r'"([a-z-]+)",\s*"[A-Z][^"]*",\s*"[a-z-]+",', body)
+    return {*verbs}, {*params}
+
+
+def main():
+    top = common.root()
+
+    def read(path):
+        return "\n".join(common.lines(top, path))
+
+    reasons = read("src/nlb/reason.h")
+    verbs, params = commands(read("src/nlbctl/command.c"))
+    groups = [
+        ("nlbd.8", "end reason", table(reasons, "FLOW_END_REASONS")),
+        ("nlbctl.8", "target state", table(reasons, "TARGET_STATES")),
+        ("nlbctl.8", "target reason", table(reasons, "TARGET_REASONS")),
+    ]
+    wanted = [(page, what, first_strings(rows)) for page, what, rows in groups]
+    wanted.append(("nlbctl.8", "verb", verbs - params))
+    wanted.append(("nlbctl.8", "option", {f"--{name}" for name in params}))
+    pages = {
+        "nlbd.8": explained(read("src/supervisor/nlbd.8")),
+        "nlbctl.8": explained(read("src/nlbctl/nlbctl.8")),
+    }
+    findings = []
+    for page, what, names in wanted:
+        if not names:
+            findings.append(f"{what}: the table was not understood")
+        findings += [
+            f"{page}: {what} {name} is not explained"
+            for name in sorted(names - pages[page])
+        ]
+    common.finish("reasons", sum(len(w[2]) for w in wanted), findings)
+
+
+main()
