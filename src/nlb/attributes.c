@@ -6,6 +6,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <bsd/string.h>
 
 #include "nlb/conf.h"
 #include "nlb/conf_values.h"
@@ -347,13 +348,17 @@ words_text(const char *const *words, char *buf, size_t size)
 static const char *
 number_text(const struct conf_attribute *a, char *buf, size_t size)
 {
+	const char *words = "";
 	char low[24], high[24];
 
 	format_bound(a, a->min, low, sizeof(low));
 	format_bound(a, a->max, high, sizeof(high));
-	snprintf(buf, size, "%s%s%s to %s",
-	    (a->flags & CONF_WORD_AUTO) != 0 ? "auto or " : "",
-	    (a->flags & CONF_WORD_OFF) != 0 ? "off or " : "", low, high);
+	if ((a->flags & CONF_WORD_AUTO) != 0)
+		words = (a->flags & CONF_WORD_OFF) != 0 ? "auto, off or "
+							: "auto or ";
+	else if ((a->flags & CONF_WORD_OFF) != 0)
+		words = "off or ";
+	snprintf(buf, size, "%s%s to %s", words, low, high);
 	return buf;
 }
 

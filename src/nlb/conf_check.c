@@ -133,22 +133,18 @@ admits_somebody(const struct conf *conf, const struct conf_listener *listener)
 	return false;
 }
 
-/* References that failed to parse make others look unused: say nothing. */
 static void
 check_security_groups(struct conf_parser *p)
 {
 	const struct conf *conf = p->conf;
-	bool used[CONF_SECTIONS_MAX] = {false}, all_known = true;
+	bool used[CONF_SECTIONS_MAX] = {false};
 
 	for (size_t i = 0; i < conf->n_listeners; i++) {
 		const struct conf_listener *l = &conf->listeners[i];
 
 		for (uint32_t j = 0; j < l->n_security_groups; j++)
 			used[l->security_groups[j]] = true;
-		if (l->n_security_groups == 0 && !l->security_groups_none)
-			all_known = false;
-		if (l->n_security_groups != 0 && l->port != 0 &&
-		    !admits_somebody(conf, l))
+		if (l->n_security_groups != 0 && !admits_somebody(conf, l))
 			conf_warning(p,
 			    conf_value_of(
 				p, CONF_LISTENER, i, "SecurityGroups"),
@@ -156,7 +152,7 @@ check_security_groups(struct conf_parser *p)
 			    "nobody can connect; add an Inbound rule",
 			    l->port);
 	}
-	for (size_t i = 0; i < conf->n_security_groups && all_known; i++) {
+	for (size_t i = 0; i < conf->n_security_groups; i++) {
 		if (!used[i])
 			conf_warning(p,
 			    conf_value_of(p, CONF_SECURITY_GROUP, i, ""),
@@ -209,17 +205,15 @@ static void
 check_use_of_groups(struct conf_parser *p)
 {
 	const struct conf *conf = p->conf;
-	bool used[CONF_SECTIONS_MAX] = {false}, all_known = true;
+	bool used[CONF_SECTIONS_MAX] = {false};
 
 	for (size_t i = 0; i < conf->n_listeners; i++) {
 		const struct conf_listener *l = &conf->listeners[i];
 
 		for (uint32_t j = 0; j < l->n_forwards; j++)
 			used[l->forwards[j].group] = true;
-		if (l->n_forwards == 0)
-			all_known = false;
 	}
-	for (size_t i = 0; i < conf->n_target_groups && all_known; i++) {
+	for (size_t i = 0; i < conf->n_target_groups; i++) {
 		if (!used[i])
 			conf_warning(p,
 			    conf_value_of(p, CONF_TARGET_GROUP, i, ""),
@@ -268,7 +262,7 @@ check_group(struct conf_parser *p, size_t i)
 		    "an ipv6 group behind an ipv4 load balancer works here, "
 		    "but an NLB wants IpAddressType = dualstack in "
 		    "[load-balancer]");
-	if (p->conf->target_groups[i].n_targets == 0)
+	if (g->n_targets == 0 && p->sound)
 		conf_warning(p, conf_value_of(p, CONF_TARGET_GROUP, i, ""),
 		    "[target-group %s] has no targets: its flows are refused; "
 		    "add a line such as `Target.mail-1 = Id=10.20.0.25'",
@@ -297,9 +291,12 @@ conf_check(struct conf_parser *p)
 		    "nlbd.ini(5) has a small example to start from");
 	check_load_balancer(p);
 	check_listener_places(p);
-	check_security_groups(p);
 	check_quotas(p);
-	check_use_of_groups(p);
+	/* What failed to parse makes other things look unused. */
+	if (p->sound) {
+		check_security_groups(p);
+		check_use_of_groups(p);
+	}
 	for (size_t i = 0; i < p->conf->n_target_groups; i++)
 		check_group(p, i);
 	conf_check_targets(p);

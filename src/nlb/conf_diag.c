@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <bsd/stdlib.h>
+#include <bsd/string.h>
 
 #define MESSAGE_MAX 1024
 #define EXCERPT_MAX 120   /* characters of the line that are shown */
@@ -234,6 +236,8 @@ conf_aws(struct conf_parser *p, struct conf_span where, const char *fmt, ...)
 	va_start(ap, fmt);
 	diag = report(p, where, !p->strict_aws, fmt, ap);
 	va_end(ap);
+	if (p->strict_aws)
+		conf_hint(diag, "an error because of --strict-aws");
 	return diag;
 }
 

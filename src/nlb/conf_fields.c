@@ -5,6 +5,7 @@
 #include "nlb/conf_internal.h"
 
 #include <string.h>
+#include <bsd/string.h>
 
 static void
 report_name(struct conf_parser *p, struct conf_span name,

@@ -26,6 +26,7 @@ struct conf_section {
 	struct conf_span header; /* between the brackets, trimmed */
 	struct conf_span name;   /* may be empty or badly spelt */
 	size_t first, n;         /* in conf_scan.entries */
+	bool damaged;            /* lines of it could not be read */
 	bool known;              /* kind and index are set */
 	enum conf_section_kind kind;
 	size_t index; /* in the array of conf that kind has */
@@ -48,6 +49,7 @@ struct conf_parser {
 	struct conf_diags *diags;
 	struct conf_scan scan;
 	struct conf *conf;
+	bool sound;     /* no error so far: "unused" and the like make sense */
 	bool no_memory; /* gives up with -ENOMEM at the end of the step */
 };
 

@@ -183,7 +183,7 @@ check_acl_rule(struct conf_parser *p, const struct conf_attribute *a,
 	error = conf_value_number(number, 1, ACL_RULE_MAX, &n);
 	if (error != CONF_VALUE_OK)
 		conf_report_number(
-		    p, number, error, "a rule number", "1 to 32766");
+		    p, number, error, "rule number", "1 to 32766");
 	if (!conf_fields_parse(p, value, names, N_FIELDS, values) ||
 	    !take_ports(p, values[PROTOCOL], values[PORTS], &rule) ||
 	    !take_peer(p, values[PEER], &rule))
@@ -286,7 +286,7 @@ conf_line_set(struct conf_parser *p, const struct conf_attribute *a,
 			      "to %d characters of a-z, "
 			      "0-9 and - behind the dot",
 			      CONF_SPAN(entry->key), CONF_NAME_MAX),
-		    "write for example %snat-a", a->key);
+		    "write for example %sa", a->key);
 		return;
 	}
 	if (a->type == CONF_TYPE_PREFIX)

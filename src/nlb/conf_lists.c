@@ -91,7 +91,7 @@ set_weight(
 
 	error = conf_value_number(weight, 0, 999, &f->weight);
 	if (error != CONF_VALUE_OK)
-		conf_report_number(p, weight, error, "a weight", "0 to 999");
+		conf_report_number(p, weight, error, "weight", "0 to 999");
 	return error == CONF_VALUE_OK;
 }
 

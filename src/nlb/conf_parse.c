@@ -28,9 +28,10 @@ report_unknown_key(struct conf_parser *p, const struct conf_section *section,
 	    "`%.*s' is not a key of [%s]; see "
 	    "nlbd.ini(5) for the keys it has",
 	    CONF_SPAN(entry->key), conf_section_kind_name(section->kind));
-	if (s.best == NULL && elsewhere != NULL)
+	if (elsewhere != NULL)
 		conf_hint(d, "it is a key of [%s]", elsewhere);
-	conf_suggestion_hint(&s, d);
+	else
+		conf_suggestion_hint(&s, d);
 }
 
 static void
@@ -92,7 +93,8 @@ conf_entries_set(struct conf_parser *p)
 		for (size_t j = 0; j < section->n; j++)
 			set_entry(
 			    p, section, &p->scan.entries[section->first + j]);
-		check_required(p, section);
+		if (!section->damaged)
+			check_required(p, section);
 		if (section->kind == CONF_NETWORK_ACL)
 			conf_error(p, section->header,
 			    "[network-acl] is not implemented yet; leave the "
@@ -113,9 +115,9 @@ parse(struct conf_parser *p)
 		return;
 	}
 	if (p->scan.n_sections == 0 && p->diags->n_errors == errors) {
-		conf_hint(conf_error(p, whole,
-			      "the file holds no section: it "
-			      "is empty"),
+		conf_hint(conf_error(p, whole, "%s",
+			      p->len == 0 ? "the file is empty"
+					  : "the file has no section"),
 		    "nlbd.ini(5) has a small example to start from");
 		return;
 	}
@@ -128,6 +130,7 @@ parse(struct conf_parser *p)
 		conf_entries_set(p);
 	if (!p->no_memory)
 		conf_lines_resolve(p);
+	p->sound = p->diags->n_errors == errors;
 	if (!p->no_memory)
 		conf_check(p);
 }

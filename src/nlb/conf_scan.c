@@ -172,6 +172,7 @@ scan_section(struct conf_parser *p, struct conf_span line)
 		    "`%.*s' cannot be a section; letters, digits, - and one "
 		    "blank may stand between [ and ]",
 		    CONF_SPAN(inside));
+		inside.len = 0; /* nothing more to say about it */
 	}
 	grown = conf_grow(
 	    p, scan->sections, scan->n_sections, sizeof(scan->sections[0]));
@@ -330,30 +331,38 @@ check_mark(struct conf_parser *p)
 	return 0;
 }
 
+static void
+scan_line(struct conf_parser *p, struct conf_span line)
+{
+	if (!check_line(p, line))
+		return;
+	line = conf_span_trim(line);
+	if (line.len == 0 || line.text[0] == ';' || line.text[0] == '#')
+		return;
+	if (line.text[0] == '[')
+		scan_section(p, line);
+	else
+		scan_entry(p, line);
+}
+
 int
 conf_scan(struct conf_parser *p)
 {
+	struct conf_scan *scan = &p->scan;
+
 	if (find_lines(p) != 0)
 		return -ENOMEM;
-	for (size_t i = 0; i < p->scan.n_lines && !p->no_memory; i++) {
+	for (size_t i = 0; i < scan->n_lines && !p->no_memory; i++) {
+		size_t errors = p->diags->n_errors, skip = 0;
 		struct conf_span line = line_at(p, i);
 
-		if (i == 0) {
-			size_t skip = check_mark(p);
-
-			line = conf_span_sub(line, skip, line.len - skip);
-		}
-		if (!check_line(p, line))
-			continue;
-		line = conf_span_trim(line);
-		if (line.len == 0 || line.text[0] == ';' || line.text[0] == '#')
-			continue;
+		if (i == 0)
+			skip = check_mark(p);
 		if (!has_room(p, line))
 			break;
-		if (line.text[0] == '[')
-			scan_section(p, line);
-		else
-			scan_entry(p, line);
+		scan_line(p, conf_span_sub(line, skip, line.len - skip));
+		if (p->diags->n_errors != errors && scan->n_sections > 0)
+			scan->sections[scan->n_sections - 1].damaged = true;
 	}
 	return p->no_memory ? -ENOMEM : 0;
 }

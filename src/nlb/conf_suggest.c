@@ -52,6 +52,16 @@ edit_distance(const char *a, size_t a_len, const char *b, size_t b_len)
 	return rows[a_len % 3][b_len];
 }
 
+/* Half of a long key is a good guess too. */
+static bool
+is_part_of(struct conf_span got, const char *candidate, size_t len)
+{
+	return got.len >= 4 && got.len < len &&
+	       (strncasecmp(got.text, candidate, got.len) == 0 ||
+		   strncasecmp(got.text, candidate + len - got.len, got.len) ==
+		       0);
+}
+
 void
 conf_suggestion_try(struct conf_suggestion *s, const char *candidate)
 {
@@ -61,12 +71,11 @@ conf_suggestion_try(struct conf_suggestion *s, const char *candidate)
 	    s->got.len > WORD_MAX)
 		return;
 	shorter = len < s->got.len ? len : s->got.len;
-	distance = edit_distance(s->got.text, s->got.len, candidate, len);
-	/* Half of a long key is a good guess too. */
-	if (shorter >= 4 &&
-	    distance == (len > shorter ? len : s->got.len) - shorter)
-		distance = distance == 0 ? 0 : 1;
-	if (distance * 3 > shorter + 1)
+	/* In half edits, so that a part of a word loses against one edit. */
+	distance = 2 * edit_distance(s->got.text, s->got.len, candidate, len);
+	if (is_part_of(s->got, candidate, len))
+		distance = 3;
+	if (distance * 3 > 2 * (shorter + 1))
 		return;
 	if (s->best == NULL || distance < s->distance) {
 		s->best = candidate;

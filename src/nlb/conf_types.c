@@ -6,6 +6,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <bsd/string.h>
 
 static void *
 field(const struct conf_attribute *a, void *base)
