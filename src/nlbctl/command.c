@@ -17,10 +17,10 @@
 #define NAMES_MAX 32 /* candidates of a "did you mean" */
 
 const struct command commands[] = {
-    {"status", "health, listeners, target groups, workers on one screen", "GET",
+    {"status", "the whole state on one screen, and what to do", "GET",
 	"/v1/status", "/v1/status?include=targets", show_status, {{0}}},
     {"describe-target-health",
-	"targets with state and reason, in the AWS CLI's shape as JSON", "GET",
+	"targets, states, reasons; JSON as the AWS CLI's", "GET",
 	"/v1/target-health", "/v1/targets", show_targets,
 	{{"target-group", "NAME", "target-group", false,
 	    "targets of this group only"}}},
@@ -31,10 +31,10 @@ const struct command commands[] = {
 		"flows of this listener only"},
 	    {"target", "ADDRESS[:PORT]", "target", false,
 		"flows to this target only"}}},
-    {"check", "reads the configuration file again and checks it, no more",
-	"GET", "/v1/check", "/v1/check", show_verdict, {{0}}},
-    {"reload", "puts the configuration file in force, or rejects it whole",
-	"POST", "/v1/reload", "/v1/reload", show_verdict, {{0}}},
+    {"check", "checks the configuration file, changes nothing", "GET",
+	"/v1/check", "/v1/check", show_verdict, {{0}}},
+    {"reload", "puts the configuration file in force", "POST", "/v1/reload",
+	"/v1/reload", show_verdict, {{0}}},
 };
 const size_t n_commands = sizeof(commands) / sizeof(commands[0]);
 
@@ -51,7 +51,7 @@ static const struct {
 	const char *name, *arg, *help;
 } options[OPTION_COUNT] = {
     [OPTION_SOCKET] = {'s', "socket", "SOCKET",
-	"nlbd's admin socket (NLBD_SOCKET, " COMMAND_DEFAULT_SOCKET ")"},
+	"nlbd's socket (NLBD_SOCKET, " COMMAND_DEFAULT_SOCKET ")"},
     [OPTION_OUTPUT] = {'o', "output", "table|json",
 	"for people (the default) or for programs"},
     [OPTION_HELP] = {'h', "help", NULL, "this text, or one verb's"},
@@ -369,8 +369,7 @@ help_verb(FILE *file, const struct command *command)
 {
 	const struct command_param *param;
 
-	fprintf(file, "usage: nlbctl [-s SOCKET] [-o table|json] %s",
-	    command->verb);
+	fprintf(file, "usage: nlbctl %s", command->verb);
 	for (param = command->params; param->option != NULL; param++)
 		fprintf(file, " [--%s %s]", param->option, param->arg);
 	fprintf(file, "\n\n%s: %s.\n", command->verb, command->help);
