@@ -27,12 +27,12 @@ enum admin_verdict {
 struct admin_status {
 	const char *config_path;
 	uint64_t config_generation;
-	uint64_t config_hash;	    /* of the bytes in force */
-	uint64_t config_loaded_ms;  /* wall clock, since the epoch */
+	uint64_t config_hash;      /* of the bytes in force */
+	uint64_t config_loaded_ms; /* wall clock, since the epoch */
 	enum admin_verdict last_reload;
 	uint64_t last_reload_ms;      /* wall clock; 0 = none */
 	const char *last_reload_text; /* summary, or the first error */
-	uint64_t start_ms;	      /* wall clock */
+	uint64_t start_ms;            /* wall clock */
 	uint64_t uptime_ms;
 	bool stopping;
 	uint32_t worker_restarts;
@@ -50,9 +50,9 @@ struct admin_listener {
 	struct addr address; /* as bound, port included */
 	uint16_t slot;
 	bool paused;
-	bool kernel_filter;	   /* the SYN filter is attached */
-	const char *filter_text;   /* "12 ranges in the kernel", or why not */
-	uint64_t filter_drops;	   /* segments dropped at the listening sockets */
+	bool kernel_filter;      /* the SYN filter is attached */
+	const char *filter_text; /* "12 ranges in the kernel", or why not */
+	uint64_t filter_drops;   /* segments dropped at the listening sockets */
 };
 
 struct admin_target {
@@ -73,8 +73,8 @@ struct admin_target {
 typedef void (*admin_verdict_cb)(void *arg, bool accepted, const char *text);
 /* All flows of all workers that answered in time; records live during the
  * call. missing = workers that did not answer. */
-typedef void (*admin_flows_cb)(void *arg, const struct flow_record *records,
-    size_t n, uint32_t missing);
+typedef void (*admin_flows_cb)(
+    void *arg, const struct flow_record *records, size_t n, uint32_t missing);
 
 struct admin_ops {
 	void *owner;
