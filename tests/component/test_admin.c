@@ -173,7 +173,8 @@ listener_and_worker_trouble_shows_as_problems(void **state)
 	expect_problem(f, "degraded", "in user space only (5000 instructions)");
 	f->fake.shown_listeners[0].kernel_filter = true;
 	f->fake.workers[0].state = "starting";
-	expect_problem(f, "degraded", "Worker 0 is starting and takes no connections");
+	expect_problem(
+	    f, "degraded", "Worker 0 is starting and takes no connections");
 	f->fake.workers[1].state = "draining";
 	expect_problem(f, "failing", "No worker is serving");
 }

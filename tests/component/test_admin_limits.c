@@ -2,7 +2,7 @@
  * The admin interface before clients that are slow, wrong, too many, not
  * allowed or gone, and when it ends itself.
  */
-#include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
@@ -246,20 +246,33 @@ child_has_ended(void *arg)
 	return waitpid(child->pid, &child->status, WNOHANG) == child->pid;
 }
 
+/* Wakes the loop, so that it looks at its child. */
+static void
+on_child_signal(uv_signal_t *signal, int number)
+{
+	(void)signal;
+	(void)number;
+}
+
 static void
 another_user_is_refused(void **state)
 {
 	struct admin_fixture *f = *state;
 	struct child child = {0};
+	uv_signal_t child_signal;
 
 	if (getuid() != 0)
 		skip(); /* only root can become somebody else */
+	assert_i64(uv_signal_init(&f->loop, &child_signal), 0);
+	assert_i64(uv_signal_start(&child_signal, on_child_signal, SIGCHLD), 0);
 	child.pid = fork();
 	assert_true(child.pid != -1);
 	if (child.pid == 0)
 		_exit(ask_as_nobody(&f->addr, f->addr_len));
 	assert_true(loop_run_until(
 	    &f->loop, child_has_ended, &child, LOOP_DEADLINE_MS));
+	uv_close((uv_handle_t *)&child_signal, NULL);
+	loop_run_for(&f->loop, 0);
 	assert_true(WIFEXITED(child.status));
 	assert_i64(WEXITSTATUS(child.status), 0);
 	expect_still_serving(f);
