@@ -177,12 +177,16 @@ every_key_is_in_the_manual_with_its_facts(void **state)
 			: ".Ss The %s section",
 		    kind);
 		section = part_of(manual, start, "\n.S");
-		if (section == NULL)
+		if (section == NULL) {
 			fail_msg("nlbd.ini.5: no line \"%s\"", start);
+			break; /* not reached */
+		}
 		snprintf(start, sizeof(start), ".It Ic %s%s", a->key, label);
 		item = part_of(section, start, "\n.It Ic ");
-		if (item == NULL)
+		if (item == NULL) {
 			fail_msg("nlbd.ini.5: %s: no line \"%s\"", kind, start);
+			break; /* not reached */
+		}
 		check_item(a, item);
 		free(item);
 		free(section);

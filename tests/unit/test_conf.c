@@ -1,14 +1,8 @@
 /*
- * Parsing as a whole: values arrive where they belong, hostile files get an
- * error and nothing else, mutated ones never crash.
+ * Parsing as a whole: values arrive where they belong, hostile texts get an
+ * error and nothing else.
  */
 #include "support/conf_case.h"
-
-#include <dirent.h>
-#include <fcntl.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #define LENGTH(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -247,15 +241,19 @@ the_last_line_needs_no_end(void **state)
 	conf_destroy(conf);
 }
 
+/* A comment of len characters and its end, then a sound file. */
 static char *
 comment_of(size_t len, const char *end)
 {
-	char *text = calloc(1, len + 1000);
+	char *text = NULL;
+	size_t size = 0;
+	FILE *out = open_memstream(&text, &size);
 
-	memset(text, 'x', len);
-	text[0] = ';';
-	strcat(text, end);
-	strcat(text, CASE_LISTENER CASE_GROUP);
+	fputc(';', out);
+	for (size_t i = 1; i < len; i++)
+		fputc('x', out);
+	fprintf(out, "%s%s%s", end, CASE_LISTENER, CASE_GROUP);
+	fclose(out);
 	return text;
 }
 
@@ -434,233 +432,6 @@ a_text_over_one_mebibyte_is_refused(void **state)
 	free(text);
 }
 
-/* Reading files */
-
-struct folder {
-	char path[64];
-};
-
-static void
-folder_create(struct folder *f)
-{
-	snprintf(f->path, sizeof(f->path), "/tmp/test_conf.XXXXXX");
-	if (mkdtemp(f->path) == NULL)
-		fail_msg("mkdtemp: %s", strerror(errno));
-}
-
-static const char *
-folder_file(const struct folder *f, const char *name)
-{
-	static char path[128];
-
-	snprintf(path, sizeof(path), "%s/%s", f->path, name);
-	return path;
-}
-
-static void
-folder_destroy(const struct folder *f, const char *const *names)
-{
-	for (size_t i = 0; names[i] != NULL; i++)
-		unlink(folder_file(f, names[i]));
-	rmdir(f->path);
-}
-
-static void
-write_file(const char *path, size_t len, mode_t mode)
-{
-	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
-
-	if (fd == -1 || ftruncate(fd, (off_t)len) != 0 || fchmod(fd, mode) != 0)
-		fail_msg("%s: %s", path, strerror(errno));
-	close(fd);
-}
-
-static void
-expect_read(const char *path, int result, const char *part)
-{
-	struct conf_diags diags = {0};
-	char *bytes = NULL, *text;
-	size_t len = 0;
-
-	assert_errno(conf_read_file(path, &bytes, &len, &diags), result);
-	text = conf_case_print_diags(&diags, "FILE");
-	if (part == NULL)
-		assert_str(text, "");
-	else
-		assert_contains(text, part);
-	free(text);
-	free(bytes);
-	conf_diags_fini(&diags);
-}
-
-static void
-only_regular_files_of_bounded_size_are_read(void **state)
-{
-	static const char *const names[] = {
-	    "full", "over", "fifo", "open", "link", "loop", "empty", NULL};
-	struct folder f;
-
-	(void)state;
-	folder_create(&f);
-	write_file(folder_file(&f, "full"), CONF_FILE_MAX, 0600);
-	write_file(folder_file(&f, "over"), CONF_FILE_MAX + 1, 0600);
-	write_file(folder_file(&f, "open"), 5, 0606);
-	write_file(folder_file(&f, "empty"), 0, 0600);
-	assert_i64(mkfifo(folder_file(&f, "fifo"), 0600), 0);
-	assert_i64(symlink("full", folder_file(&f, "link")), 0);
-	assert_i64(symlink("loop", folder_file(&f, "loop")), 0);
-	expect_read(folder_file(&f, "full"), 0, NULL);
-	expect_read(folder_file(&f, "link"), 0, NULL);
-	expect_read(folder_file(&f, "empty"), 0, NULL);
-	expect_read(
-	    folder_file(&f, "open"), 0, "warning: everybody may change");
-	expect_read(folder_file(&f, "over"), -EFBIG, "has 1048577 bytes");
-	expect_read(folder_file(&f, "fifo"), -EINVAL, "not a regular file");
-	expect_read(folder_file(&f, "loop"), -ELOOP, "cannot open");
-	expect_read(folder_file(&f, "none"), -ENOENT, "No such file");
-	expect_read(f.path, -EISDIR, "is a directory");
-	expect_read("/dev/zero", -EINVAL, "not a regular file");
-	folder_destroy(&f, names);
-}
-
-/* A size of 0 that is not one: files under /proc claim it. */
-static void
-a_file_is_read_to_its_end_whatever_its_size_says(void **state)
-{
-	struct conf_diags diags = {0};
-	char *bytes = NULL;
-	size_t len = 0;
-
-	(void)state;
-	assert_errno(
-	    conf_read_file("/proc/self/status", &bytes, &len, &diags), 0);
-	assert_u64_between(len, 100, CONF_FILE_MAX);
-	assert_errno(
-	    conf_read_file("/proc/self/mem", &bytes, &len, &diags), -EIO);
-	assert_contains(diags.list[0].message, "cannot read /proc/self/mem");
-	free(bytes);
-	conf_diags_fini(&diags);
-}
-
-/* Mutations */
-
-static uint64_t
-next_random(uint64_t *seed)
-{
-	*seed ^= *seed << 13;
-	*seed ^= *seed >> 7;
-	*seed ^= *seed << 17;
-	return *seed;
-}
-
-/* Bytes that mean something to the grammar, more often than others. */
-static char
-random_byte(uint64_t *seed)
-{
-	static const char known[] = "[]=;#\"'\\\n\r\t ,.:/-0123456789aZ";
-	uint64_t r = next_random(seed);
-
-	if (r % 4 == 0)
-		return (char)(r >> 8);
-	return known[(r >> 8) % (sizeof(known) - 1)];
-}
-
-static size_t
-mutate(char *bytes, size_t len, uint64_t *seed)
-{
-	size_t n = 1 + next_random(seed) % 3;
-
-	for (size_t i = 0; i < n && len > 2; i++) {
-		size_t at = next_random(seed) % len;
-
-		switch (next_random(seed) % 4) {
-		case 0:
-			memmove(bytes + at, bytes + at + 1, len - at - 1);
-			len--;
-			break;
-		case 1:
-			memmove(bytes + at + 1, bytes + at, len - at);
-			bytes[at] = random_byte(seed);
-			len++;
-			break;
-		default:
-			bytes[at] = random_byte(seed);
-			break;
-		}
-	}
-	return len;
-}
-
-static void
-expect_verdict(const char *bytes, size_t len, uint64_t seed)
-{
-	struct conf_options options = {.strict_aws = (seed & 1) != 0};
-	struct conf_diags diags = {0};
-	struct conf *conf = NULL;
-	int result = conf_parse(bytes, len, &options, &conf, &diags);
-
-	if (result == 0 ? diags.n_errors != 0 || conf == NULL
-			: result != -EINVAL || diags.n_errors == 0)
-		fail_msg("result %d with %zu errors, seed %ju", result,
-		    diags.n_errors, (uintmax_t)seed);
-	for (size_t i = 0; i < diags.n; i++) {
-		if (strstr(diags.list[i].message, "internal error") != NULL)
-			fail_msg("%s, seed %ju:\n%.*s", diags.list[i].message,
-			    (uintmax_t)seed, (int)len, bytes);
-	}
-	conf_destroy(conf);
-	conf_diags_fini(&diags);
-}
-
-/* NLBD_TEST_MUTATIONS=50000 for a long run; the same seeds every time. */
-static void
-mutated_files_get_a_verdict(void **state)
-{
-	static const char *const names[] = {
-	    "minimal", "example", "every-key", "prefix-list", "comments"};
-	const char *wanted = getenv("NLBD_TEST_MUTATIONS");
-	unsigned long n = wanted != NULL ? strtoul(wanted, NULL, 10) : 2000;
-	uint64_t seed = 0x9e3779b97f4a7c15;
-
-	(void)state;
-	for (size_t i = 0; i < LENGTH(names); i++) {
-		char path[100], *bytes, *copy;
-		size_t len;
-
-		snprintf(
-		    path, sizeof(path), "tests/data/good/%s.ini", names[i]);
-		bytes = conf_case_read(conf_case_path(path), &len);
-		copy = malloc(len + 8);
-		for (unsigned long j = 0; j < n / LENGTH(names); j++) {
-			uint64_t before = seed;
-
-			memcpy(copy, bytes, len);
-			expect_verdict(copy, mutate(copy, len, &seed), before);
-		}
-		free(copy);
-		free(bytes);
-	}
-}
-
-static void
-a_cut_file_gets_a_verdict(void **state)
-{
-	size_t len;
-	char *bytes = conf_case_read(
-	    conf_case_path("tests/data/good/prefix-list.ini"), &len);
-
-	(void)state;
-	for (size_t i = 0; i <= len; i += 3) {
-		/* At its exact size, so that a read past the end shows. */
-		char *cut = malloc(i + 1);
-
-		memcpy(cut + 1, bytes, i);
-		expect_verdict(cut + 1, i, i);
-		free(cut);
-	}
-	free(bytes);
-}
-
 int
 main(void)
 {
@@ -678,10 +449,6 @@ main(void)
 	    cmocka_unit_test(expanded_rules_have_a_limit),
 	    cmocka_unit_test(quotas_of_aws_are_warnings),
 	    cmocka_unit_test(a_text_over_one_mebibyte_is_refused),
-	    cmocka_unit_test(only_regular_files_of_bounded_size_are_read),
-	    cmocka_unit_test(a_file_is_read_to_its_end_whatever_its_size_says),
-	    cmocka_unit_test(mutated_files_get_a_verdict),
-	    cmocka_unit_test(a_cut_file_gets_a_verdict),
 	};
 
 	return cmocka_run_group_tests_name("conf", tests, NULL, NULL);
