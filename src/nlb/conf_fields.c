@@ -11,7 +11,7 @@ static void
 report_name(struct conf_parser *p, struct conf_span name,
     const struct conf_field *names, size_t n)
 {
-	struct conf_suggestion s = {.got = name};
+	struct conf_suggestion s = conf_suggestion_start(p, name);
 	struct conf_diag *d;
 	char known[160] = "";
 

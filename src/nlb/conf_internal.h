@@ -79,6 +79,8 @@ struct conf_suggestion {
 	const char *best;
 	size_t distance;
 };
+struct conf_suggestion conf_suggestion_start(
+    const struct conf_parser *p, struct conf_span got);
 void conf_suggestion_try(struct conf_suggestion *s, const char *candidate);
 /* Hangs "did you mean `x'?" on diag when there is something to suggest. */
 void conf_suggestion_hint(

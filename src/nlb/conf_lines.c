@@ -40,18 +40,19 @@ take_ports(struct conf_parser *p, struct conf_span protocol,
 static bool
 find_prefix_list(struct conf_parser *p, struct conf_span name, uint32_t *out)
 {
-	struct conf_suggestion s = {.got = name};
+	const struct conf_prefix_list *lists = p->conf->prefix_lists;
+	struct conf_suggestion s;
 	struct conf_diag *d;
 
 	for (size_t i = 0; i < p->conf->n_prefix_lists; i++) {
-		const char *known = p->conf->prefix_lists[i].name;
-
-		if (name.len != 0 && conf_span_is(name, known)) {
+		if (name.len != 0 && conf_span_is(name, lists[i].name)) {
 			*out = (uint32_t)i;
 			return true;
 		}
-		conf_suggestion_try(&s, known);
 	}
+	s = conf_suggestion_start(p, name);
+	for (size_t i = 0; i < p->conf->n_prefix_lists; i++)
+		conf_suggestion_try(&s, lists[i].name);
 	d = conf_error(p, name,
 	    "there is no section [prefix-list %.*s]; add it "
 	    "or name another list",

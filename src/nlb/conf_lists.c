@@ -63,18 +63,19 @@ conf_parse_cidr(struct conf_parser *p, struct conf_span value, struct cidr *out)
 static bool
 find_group(struct conf_parser *p, struct conf_span name, uint32_t *out)
 {
-	struct conf_suggestion s = {.got = name};
+	const struct conf_target_group *groups = p->conf->target_groups;
+	struct conf_suggestion s;
 	struct conf_diag *d;
 
 	for (size_t i = 0; i < p->conf->n_target_groups; i++) {
-		const char *known = p->conf->target_groups[i].name;
-
-		if (name.len != 0 && conf_span_is(name, known)) {
+		if (name.len != 0 && conf_span_is(name, groups[i].name)) {
 			*out = (uint32_t)i;
 			return true;
 		}
-		conf_suggestion_try(&s, known);
 	}
+	s = conf_suggestion_start(p, name);
+	for (size_t i = 0; i < p->conf->n_target_groups; i++)
+		conf_suggestion_try(&s, groups[i].name);
 	d = conf_error(p, name,
 	    "there is no section [target-group %.*s]; add "
 	    "it or name another group",
@@ -160,18 +161,19 @@ conf_actions_set(struct conf_parser *p, const struct conf_attribute *a,
 static bool
 find_security_group(struct conf_parser *p, struct conf_span name, uint32_t *out)
 {
-	struct conf_suggestion s = {.got = name};
+	const struct conf_security_group *groups = p->conf->security_groups;
+	struct conf_suggestion s;
 	struct conf_diag *d;
 
 	for (size_t i = 0; i < p->conf->n_security_groups; i++) {
-		const char *known = p->conf->security_groups[i].name;
-
-		if (name.len != 0 && conf_span_is(name, known)) {
+		if (name.len != 0 && conf_span_is(name, groups[i].name)) {
 			*out = (uint32_t)i;
 			return true;
 		}
-		conf_suggestion_try(&s, known);
 	}
+	s = conf_suggestion_start(p, name);
+	for (size_t i = 0; i < p->conf->n_security_groups; i++)
+		conf_suggestion_try(&s, groups[i].name);
 	if (conf_span_is(name, "none"))
 		d = conf_error(p, name,
 		    "`none' cannot stand beside names; "

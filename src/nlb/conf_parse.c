@@ -12,7 +12,7 @@ static void
 report_unknown_key(struct conf_parser *p, const struct conf_section *section,
     const struct conf_entry *entry)
 {
-	struct conf_suggestion s = {.got = entry->key};
+	struct conf_suggestion s = conf_suggestion_start(p, entry->key);
 	const char *elsewhere = NULL;
 	struct conf_diag *d;
 

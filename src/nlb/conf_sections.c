@@ -111,7 +111,7 @@ static void
 report_unknown(
     struct conf_parser *p, struct conf_span header, struct conf_span kind)
 {
-	struct conf_suggestion s = {.got = kind};
+	struct conf_suggestion s = conf_suggestion_start(p, kind);
 	struct conf_diag *d;
 
 	for (int i = 0; i < CONF_SECTION_KINDS; i++)

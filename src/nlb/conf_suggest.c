@@ -62,6 +62,17 @@ is_part_of(struct conf_span got, const char *candidate, size_t len)
 		       0);
 }
 
+struct conf_suggestion
+conf_suggestion_start(const struct conf_parser *p, struct conf_span got)
+{
+	struct conf_suggestion s = {.got = got};
+
+	/* Far more mistakes than are shown: guessing only costs time. */
+	if (p->diags->n_errors > 2 * CONF_DIAGS_MAX)
+		s.got.len = 0;
+	return s;
+}
+
 void
 conf_suggestion_try(struct conf_suggestion *s, const char *candidate)
 {
@@ -72,9 +83,13 @@ conf_suggestion_try(struct conf_suggestion *s, const char *candidate)
 		return;
 	shorter = len < s->got.len ? len : s->got.len;
 	/* In half edits, so that a part of a word loses against one edit. */
-	distance = 2 * edit_distance(s->got.text, s->got.len, candidate, len);
 	if (is_part_of(s->got, candidate, len))
 		distance = 3;
+	else if ((len + s->got.len - 2 * shorter) * 3 > shorter + 1)
+		return; /* the lengths alone say no */
+	else
+		distance =
+		    2 * edit_distance(s->got.text, s->got.len, candidate, len);
 	if (distance * 3 > 2 * (shorter + 1))
 		return;
 	if (s->best == NULL || distance < s->distance) {

@@ -92,7 +92,7 @@ static void
 report_choice(struct conf_parser *p, const struct conf_attribute *a,
     struct conf_span value)
 {
-	struct conf_suggestion s = {.got = value};
+	struct conf_suggestion s = conf_suggestion_start(p, value);
 	char range[160];
 	struct conf_diag *d;
 
