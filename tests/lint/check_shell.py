@@ -11,6 +11,8 @@ def main():
     for folder in ("scripts", "bench"):
         for name in sorted(os.listdir(os.path.join(top, folder))):
             path = os.path.join(folder, name)
+            if not os.path.isfile(os.path.join(top, path)):
+                continue
             with open(os.path.join(top, path), "rb") as file:
                 first = file.readline()
             if first.startswith(b"#!") and first.strip().endswith(b"sh"):
