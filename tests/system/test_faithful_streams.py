@@ -7,9 +7,8 @@ import time
 import pytest
 
 from lab import ini
-from lab.capture import SYN, Capture
 from lab.daemon import Daemon, scaled
-from lab.netns import BACK4, CLIENT4, TARGET4
+from lab.netns import TARGET4
 from lab.peers import FIN, RST, Target, connect, stream
 from lab.wait import wait_until
 
@@ -17,6 +16,7 @@ pytestmark = pytest.mark.quick
 
 MIB = 1024 * 1024
 SMALL_BUFFER = 2304
+STALLED = 8  # flows
 TCP_CLOSE = 7  # tcp_info.tcpi_state
 
 
@@ -156,9 +156,9 @@ def resident_kib(pid):
 
 @SENDERS
 def test_peer_that_never_reads_bounds_memory(sender, network, nlbd, target):
-    """20 stalled flows: the senders are held back, nlbd does not grow."""
+    """The senders are held back, nlbd does not grow."""
     flows = [(connect(network.client, nlbd.address), target.accept())
-             for _ in range(20)]
+             for _ in range(STALLED)]
     workers = list(nlbd.worker_pids().values())
     before = sum(map(resident_kib, workers))
     data = stream(32 * MIB)
@@ -168,7 +168,7 @@ def test_peer_that_never_reads_bounds_memory(sender, network, nlbd, target):
             taken = source.send_until_blocked(data, quiet_s=0.05)
             assert taken < len(data), "nobody held the sender back"
         grown = sum(map(resident_kib, workers)) - before
-        assert grown < scaled(4096, 65536), f"{grown} KiB for 20 flows"
+        assert grown < scaled(2048, 32768), f"{grown} KiB for {STALLED} flows"
     finally:
         for client, peer in flows:
             client.reset()
@@ -195,19 +195,6 @@ def test_reset_of_a_peer_that_never_reads_is_noticed_at_once(sender, flow,
 
 def tcp_state(peer):
     return peer.sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0]
-
-
-@SENDERS
-def test_reset_towards_a_peer_that_never_reads_ends_in_time(sender, flow,
-                                                            nlbd):
-    """What had arrived is offered for the flush deadline, then the reset
-    follows whether it was taken or not."""
-    source, sink = sides(flow, sender)
-    source.send_until_blocked(stream(32 * MIB))
-    source.reset()
-    wait_until(lambda: tcp_state(sink) == TCP_CLOSE, 8, "the reset arrives")
-    record = nlbd.flow_record(flow[0].address)
-    assert record["end_reason"] in ("flush-timeout", f"{sender}-rst")
 
 
 def test_reset_after_half_close_is_noticed_at_once(flow, nlbd):
@@ -250,120 +237,3 @@ def test_no_socket_is_left_behind(network, nlbd, target):
                f"{before} sockets again")
     lingering = network.nlbd.run("ss", "-tanH", "state", "close-wait").stdout
     assert lingering == ""
-
-
-# -- time
-
-def test_idle_flow_is_reset_on_both_sides(network, start_nlbd, target):
-    sections = ini.base()
-    sections[ini.LISTENER]["tcp.idle_timeout.seconds"] = 2
-    nlbd = start_nlbd(sections)
-    assert nlbd.process.find_line("warning"), "2 s is not an NLB's value"
-    with connect(network.client, nlbd.address) as idle, \
-            target.accept() as idle_target, \
-            connect(network.client, nlbd.address) as busy, \
-            target.accept() as busy_target:
-        idle.send(b"hello")
-        idle_target.recv_exactly(5)
-        begin = time.monotonic()
-        idle.start_reading()
-        idle_target.start_reading()
-        while idle.ending is None and time.monotonic() - begin < 8:
-            busy.send(b"x")
-            busy_target.recv_exactly(1)
-            time.sleep(0.3)
-        assert idle.read_to_end(1) == RST
-        assert idle_target.read_to_end(1) == RST
-        assert 1.9 <= idle.ended_at - begin < 4
-        busy_target.send(b"alive")
-        assert busy.recv_exactly(5) == b"alive"
-        record = nlbd.flow_record(idle.address)
-    assert record["end_reason"] == "idle-timeout"
-
-
-def test_waiting_data_wins_over_the_idle_timer_after_a_stall(
-        network, start_nlbd, target):
-    sections = ini.base(workers=1)
-    sections[ini.LISTENER]["tcp.idle_timeout.seconds"] = 1
-    nlbd = start_nlbd(sections)
-    with connect(network.client, nlbd.address) as client, \
-            target.accept() as peer:
-        client.send(b"before")
-        peer.recv_exactly(6)
-        worker = nlbd.worker_pids()[0]
-        with nlbd.stopped(worker):
-            client.send(b"after")
-            time.sleep(1.5)  # the stall itself; under the 3 s of a hang
-        assert peer.recv_exactly(5) == b"after"
-
-
-def test_client_gone_while_connecting_leaves_no_orphan(network, start_nlbd):
-    """The target is silent; the client resets before it was reached."""
-    nlbd = start_nlbd(ini.base())
-    network.server.filter_input(f"tcp dport {ini.TARGET_PORT} drop")
-    try:
-        with Capture(network.server, "wire",
-                     f"tcp port {ini.TARGET_PORT}") as capture, \
-                Target(network.server, TARGET4[0], ini.TARGET_PORT) as target:
-            client = connect(network.client, nlbd.address)
-            name = client.address
-            capture.wait_for(lambda s: s.has(SYN), 5, "the target's SYN",
-                             source=(BACK4, None))
-            client.reset()
-            begin = time.monotonic()
-            nlbd.wait_no_flows(deadline_s=2)
-            assert time.monotonic() - begin < 2
-            assert nlbd.flow_record(name)["end_reason"] == "client-rst"
-            network.server.filter_input()
-            with pytest.raises(TimeoutError):
-                target.accept(deadline_s=1.5)
-    finally:
-        network.server.filter_input()
-
-
-@pytest.mark.parametrize("blocked,reason", [
-    (False, "connect-refused"), (True, "connect-timeout")])
-def test_unreachable_target_resets_the_client(blocked, reason, network,
-                                              start_nlbd):
-    sections = ini.base()
-    sections[ini.GROUP] |= {"ConnectTimeoutSeconds": "0.5",
-                            "ConnectTotalSeconds": "1"}
-    nlbd = start_nlbd(sections)
-    if blocked:
-        network.server.filter_input(f"tcp dport {ini.TARGET_PORT} drop")
-    try:
-        with connect(network.client, nlbd.address, CLIENT4[1]) as client:
-            assert client.read_to_end(5) == RST
-            record = nlbd.flow_record(client.address)
-    finally:
-        network.server.filter_input()
-    assert record["end_reason"] == reason
-    assert record["target_to_client_bytes"] == 0
-
-
-# -- how bulk travels
-
-def splices(nlbd, pid, action):
-    """Successful splice calls of a worker while action() runs."""
-    trace = nlbd.directory / "strace"
-    with nlbd.traced(pid, "splice", trace):
-        action()
-    return len(re.findall(r"splice\(.*= [1-9]", trace.read_text()))
-
-
-@pytest.mark.skipif(scaled(False, True), reason="strace upsets sanitizers")
-def test_bulk_is_spliced_and_small_writes_are_copied(network, start_nlbd,
-                                                     target):
-    """The close matrix depends on it: its modes are provoked like this."""
-    nlbd = start_nlbd(ini.base(workers=1))
-    worker = nlbd.worker_pids()[0]
-    with connect(network.client, nlbd.address) as client, \
-            target.accept() as peer:
-        peer.start_reading()
-        assert splices(nlbd, worker, lambda: client.send_paced(
-            stream(MIB), peer)) == 0
-
-        def bulk():
-            client.send(stream(10 * MIB))
-            peer.wait_received(11 * MIB)
-        assert splices(nlbd, worker, bulk) > 10

@@ -22,8 +22,7 @@ def postfix(network):
 
 @pytest.fixture(scope="module")
 def nlbd(network, postfix):
-    # Health checks go to the traffic port here: they must not make noise in
-    # Postfix's log either.
+    # Health checks go to the traffic port: Postfix must not warn of them.
     sections = ini.base(port=PORT, target_port=PORT,
                         health_port="traffic-port")
     with Daemon(network, sections) as daemon:

@@ -108,23 +108,23 @@ def test_counters_survive_a_worker(network, nlbd):
 
 @pytest.mark.parametrize("verb", VERBS)
 def test_table_is_for_people_and_json_for_programs(verb, nlbd):
-    args = [verb, str(nlbd.config)] if verb == "check" else [verb]
-    table = nlbd.ctl_raw(*args)
+    table = nlbd.ctl_raw(verb)
     assert table.returncode == 0, table.stderr
     assert table.stdout.strip() and not table.stdout.startswith("{")
     assert "\x1b" not in table.stdout, "no colours into a pipe"
-    assert isinstance(nlbd.ctl(*args), dict)
-    assert nlbd.ctl_raw(*args, "--output", "table").returncode == 0
+    assert isinstance(nlbd.ctl(verb), dict)
+    assert nlbd.ctl_raw(verb, "--output", "table").returncode == 0
 
 
 def test_check_reports_a_bad_file_and_changes_nothing(nlbd):
-    bad = nlbd.directory / "bad.ini"
-    bad.write_text(nlbd.config.read_text().replace("Port = 5870",
-                                                   "Port = 5870x"))
-    done = nlbd.ctl_raw("check", str(bad))
-    assert done.returncode != 0
-    assert re.search(r"bad\.ini:\d+:\d+: error", done.stdout + done.stderr)
+    good = nlbd.config.read_text()
+    nlbd.write(text=good.replace("Port = 5870", "Port = 5870x"))
+    done = nlbd.ctl_raw("check")
+    assert done.returncode not in (0, 64)
+    assert re.search(r"nlbd\.ini:\d+:\d+: error", done.stdout + done.stderr)
     assert nlbd.status()["config"]["last_reload"]["verdict"] == "none"
+    nlbd.write(text=good)
+    assert nlbd.ctl_raw("check").returncode == 0
 
 
 def test_no_daemon_tells_what_to_do(tmp_path):

@@ -6,7 +6,7 @@ import pytest
 from lab import ini
 from lab.capture import ACK, RST, SYN, Capture
 from lab.netns import CLIENT4, CLIENT6, FRONT4, FRONT6, TARGET4
-from lab.peers import FIN, Target, connect
+from lab.peers import FIN, Target, connect, reset_at_once
 from lab.peers import RST as SAW_RST
 from lab.wait import stays_so, wait_until
 
@@ -65,6 +65,13 @@ def assert_dropped(network, family, source):
         answers = capture.segments(destination=(source, None))
     assert len(asked) >= 2, "the SYN was not repeated: who answered?"
     assert answers == []
+
+
+def assert_reset(network, nlbd, family, source):
+    """A connect from the source is accepted and reset at once; returns the
+    flow log's record of it."""
+    name = reset_at_once(network.client, FRONT[family], source)
+    return nlbd.flow_record(name)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -139,17 +146,9 @@ def test_reset_action_resets_and_says_who_knocked(family, network, start_nlbd,
     nlbd = start_nlbd(both_listed(action="reset"))
     source = UNLISTED[family]
     with Capture(network.client, "wire") as capture:
-        try:
-            client = connect(network.client, FRONT[family], source)
-        except ConnectionRefusedError:
-            client = None  # the RST can be quicker than connect() returns
-        if client is not None:
-            assert client.read_to_end() == SAW_RST
-            client.sock.close()
+        record = assert_reset(network, nlbd, family, source)
         capture.wait_for(lambda s: s.has(RST), 2, "an RST",
                          destination=(source, None))
-        port = capture.segments(source=(source, None))[0].source[1]
-    record = nlbd.flow_record((source, port))
     assert record["end_reason"] == "security-group"
     assert nlbd.listener()["security_group_blocked"] >= 1
     with pytest.raises(TimeoutError):
@@ -181,9 +180,7 @@ def test_no_allowed_target_resets_the_client(network, start_nlbd, target):
     sections[ini.SECURITY_GROUP]["Outbound.none"] = (
         "Protocol=tcp,PortRange=1-65535,Destination=198.51.100.0/24")
     nlbd = start_nlbd(sections, healthy=0)
-    with connect(network.client, FRONT[4], LISTED[4]) as client:
-        assert client.read_to_end() == SAW_RST
-        record = nlbd.flow_record(client.address)
+    record = assert_reset(network, nlbd, 4, LISTED[4])
     assert record["end_reason"] == "security-group-outbound"
 
 
@@ -209,9 +206,7 @@ def test_source_over_its_limit_is_reset_and_others_are_served(
                           "Inbound.v6": rule("2001:db8::/64")}})
     greedy, other = CLIENT4[0], CLIENT4[1]
     pairs = [assert_served(network, target, 4, greedy) for _ in range(2)]
-    with connect(network.client, FRONT[4], greedy) as third:
-        assert third.read_to_end() == SAW_RST
-        record = nlbd.flow_record(third.address)
+    record = assert_reset(network, nlbd, 4, greedy)
     assert record["end_reason"] == "source-limit"
     pairs.append(assert_served(network, target, 4, other))
 
@@ -224,8 +219,8 @@ def test_source_over_its_limit_is_reset_and_others_are_served(
 
     # IPv6 sources count by /64: two addresses of one are one source.
     pairs += [assert_served(network, target, 6, a) for a in CLIENT6[:2]]
-    with connect(network.client, FRONT[6], CLIENT6[2]) as third:
-        assert third.read_to_end() == SAW_RST
+    record = assert_reset(network, nlbd, 6, CLIENT6[2])
+    assert record["end_reason"] == "source-limit"
     for client, peer in pairs:
         client.sock.close()
         peer.sock.close()
@@ -251,6 +246,7 @@ def test_listener_at_max_flows_pauses_and_resumes(network, start_nlbd,
         with target.accept() as peer:
             peer.send(b"220 at last")
             assert waiting.recv_exactly(11) == b"220 at last"
+        waiting.reset()
         wait_until(lambda: not nlbd.listener()["paused"], 5, "resumed")
     for client, peer in pairs:
         client.sock.close()

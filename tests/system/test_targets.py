@@ -85,14 +85,14 @@ def test_a_closed_and_a_silent_target_cost_no_session(network, start_nlbd,
 @pytest.mark.quick
 def test_refused_connect_is_retried_on_the_next_target(network, start_nlbd,
                                                        echo):
-    """No health check can have noticed yet."""
-    nlbd = start_nlbd(config(HealthCheckIntervalSeconds=300,
-                             ConnectTimeoutSeconds="0.5"), healthy=0)
-    # Fail open routes to all of them while their first check is pending.
+    """No health check can have noticed: the next ones are minutes away."""
+    nlbd = start_nlbd(config(), healthy=3)
+    nlbd.reload(config(HealthCheckIntervalSeconds=300))
     echo.refuse(THREE[0])
     echo.refuse(THREE[1])
     result = sessions(network, nlbd.address, 200)
     assert result.failed == {} and result.targets == {THREE[2]: 200}
+    assert {state for state, _ in nlbd.health().values()} == {"healthy"}
     retries = {record["retries"] for record in nlbd.flow_log()}
     assert retries - {0}, "some flow was retried"
 

@@ -1,7 +1,6 @@
 """Workers and supervisors that die: the port answers all the same."""
 import os
 import random
-import re
 import signal
 import statistics
 import time
@@ -46,11 +45,9 @@ class Held:
             while not greeting.endswith(b"\r\n"):
                 greeting += peer.recv_exactly(1)
             self.flows[peer] = None
-        table = self.network.nlbd.run("ss", "-tnpH").stdout
-        pids = dict(re.findall(
-            r"\]?:(\d+)\s+users:\(\(.*?pid=(\d+)", table))
+        owners = self.nlbd.owners()
         for peer in self.flows:
-            self.flows[peer] = int(pids[str(peer.address[1])])
+            self.flows[peer] = owners[peer.address]
         return self.flows
 
     def drop(self, pid):

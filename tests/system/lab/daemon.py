@@ -161,13 +161,16 @@ class Daemon:
     def worker_pids(self):
         return {w["index"]: w["pid"] for w in self.status()["workers"]}
 
+    def owners(self):
+        """{(address, port) of a far end: pid that holds the connection}"""
+        out = self.network.nlbd.run("ss", "-tnpH").stdout
+        return {(address, int(port)): int(pid) for address, port, pid
+                in re.findall(r"\s\[?(?:::ffff:)?([0-9a-f:.]+)\]?:(\d+)\s+"
+                              r"users:\(\(.*?pid=(\d+)", out)}
+
     def worker_of(self, peer):
         """The pid that holds the client side of a peer's flow."""
-        port = peer.address[1]
-        out = self.network.nlbd.run(
-            "ss", "-tnpH", f"dport = :{port}").stdout
-        found = re.search(r"pid=(\d+)", out)
-        return int(found[1]) if found else None
+        return self.owners().get(peer.address)
 
     def socket_fds(self, pids):
         """How many sockets these processes hold."""

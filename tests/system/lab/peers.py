@@ -30,6 +30,10 @@ def stream(size, seed=0):
 class Peer:
     def __init__(self, sock, name="peer"):
         self.sock, self.name = sock, name
+        self.address = sock.getsockname()[:2]
+        self.far_address = None
+        with contextlib.suppress(OSError):  # reset already
+            self.far_address = sock.getpeername()[:2]
         self.error = None  # name of the first reset seen
         self.offered = bytearray()  # everything given to send()
         self.received = 0
@@ -40,14 +44,6 @@ class Peer:
         self._reader = None
         sock.settimeout(IO_DEADLINE_S)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-
-    @property
-    def address(self):
-        return self.sock.getsockname()[:2]
-
-    @property
-    def far_address(self):
-        return self.sock.getpeername()[:2]
 
     # -- sending
 
@@ -237,6 +233,24 @@ def connect(namespace, destination, source=None, deadline_s=10.0,
         sock.close()
         raise
     return Peer(sock, name)
+
+
+def reset_at_once(namespace, destination, source):
+    """Connects and asserts that the connection is reset; returns the client's
+    address. The RST may be quicker than connect()."""
+    sock = namespace.socket(family_of(destination[0]))
+    sock.settimeout(10)
+    sock.bind((source, 0))
+    address = sock.getsockname()[:2]
+    try:
+        sock.connect(destination)
+        ending = Peer(sock, "client").read_to_end()
+        assert ending == RST, f"{ending}, not rst"
+    except ConnectionResetError:
+        pass
+    finally:
+        sock.close()
+    return address
 
 
 class Target:

@@ -1,0 +1,161 @@
+"""Timeouts, and flows that meet a silent or stalled party."""
+import re
+import socket
+import time
+
+import pytest
+
+from lab import ini
+from lab.capture import SYN, Capture
+from lab.daemon import scaled
+from lab.netns import BACK4, CLIENT4, TARGET4
+from lab.peers import RST, Target, connect, reset_at_once, stream
+from lab.wait import wait_until
+
+MIB = 1024 * 1024
+TCP_CLOSE = 7  # tcp_info.tcpi_state
+
+
+@pytest.fixture
+def target(network):
+    with Target(network.server, TARGET4[0], ini.TARGET_PORT) as target:
+        yield target
+
+
+def tcp_state(peer):
+    return peer.sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0]
+
+
+@pytest.mark.parametrize("sender", ["client", "target"])
+def test_reset_towards_a_peer_that_never_reads_ends_in_time(
+        sender, network, start_nlbd, target):
+    """What had arrived is offered for the flush deadline, then the reset
+    follows whether it was taken or not."""
+    nlbd = start_nlbd(ini.base())
+    with connect(network.client, nlbd.address) as client, \
+            target.accept() as peer:
+        source, sink = ((client, peer) if sender == "client"
+                        else (peer, client))
+        source.send_until_blocked(stream(32 * MIB))
+        source.reset()
+        wait_until(lambda: tcp_state(sink) == TCP_CLOSE, 8,
+                   "the reset arrives")
+        record = nlbd.flow_record(client.address)
+    assert record["end_reason"] in ("flush-timeout", f"{sender}-rst")
+
+
+@pytest.mark.quick
+def test_idle_flow_is_reset_on_both_sides(network, start_nlbd, target):
+    sections = ini.base()
+    sections[ini.LISTENER]["tcp.idle_timeout.seconds"] = 2
+    nlbd = start_nlbd(sections)
+    assert nlbd.process.find_line("warning"), "2 s is not an NLB's value"
+    with connect(network.client, nlbd.address) as idle, \
+            target.accept() as idle_target, \
+            connect(network.client, nlbd.address) as busy, \
+            target.accept() as busy_target:
+        idle.send(b"hello")
+        idle_target.recv_exactly(5)
+        begin = time.monotonic()
+        idle.start_reading()
+        idle_target.start_reading()
+        while idle.ending is None and time.monotonic() - begin < 8:
+            busy.send(b"x")
+            busy_target.recv_exactly(1)
+            time.sleep(0.3)
+        assert idle.read_to_end(1) == RST
+        assert idle_target.read_to_end(1) == RST
+        assert 1.9 <= idle.ended_at - begin < 4
+        busy_target.send(b"alive")
+        assert busy.recv_exactly(5) == b"alive"
+        record = nlbd.flow_record(idle.address)
+    assert record["end_reason"] == "idle-timeout"
+
+
+def test_waiting_data_wins_over_the_idle_timer_after_a_stall(
+        network, start_nlbd, target):
+    sections = ini.base(workers=1)
+    sections[ini.LISTENER]["tcp.idle_timeout.seconds"] = 1
+    nlbd = start_nlbd(sections)
+    with connect(network.client, nlbd.address) as client, \
+            target.accept() as peer:
+        client.send(b"before")
+        peer.recv_exactly(6)
+        worker = nlbd.worker_pids()[0]
+        with nlbd.stopped(worker):
+            client.send(b"after")
+            time.sleep(1.5)  # the stall itself; under the 3 s of a hang
+        assert peer.recv_exactly(5) == b"after"
+
+
+@pytest.mark.quick
+def test_client_gone_while_connecting_leaves_no_orphan(network, start_nlbd):
+    """The target is silent; the client resets before it was reached."""
+    nlbd = start_nlbd(ini.base())
+    network.server.filter_input(f"tcp dport {ini.TARGET_PORT} drop")
+    try:
+        with Capture(network.server, "wire",
+                     f"tcp port {ini.TARGET_PORT}") as capture, \
+                Target(network.server, TARGET4[0], ini.TARGET_PORT) as target:
+            client = connect(network.client, nlbd.address)
+            name = client.address
+            capture.wait_for(lambda s: s.has(SYN), 5, "the target's SYN",
+                             source=(BACK4, None))
+            client.reset()
+            begin = time.monotonic()
+            nlbd.wait_no_flows(deadline_s=2)
+            assert time.monotonic() - begin < 2
+            assert nlbd.flow_record(name)["end_reason"] == "client-rst"
+            network.server.filter_input()
+            with pytest.raises(TimeoutError):
+                target.accept(deadline_s=1.5)
+    finally:
+        network.server.filter_input()
+
+
+@pytest.mark.quick
+@pytest.mark.parametrize("blocked,reason", [
+    (False, "connect-refused"), (True, "connect-timeout")])
+def test_unreachable_target_resets_the_client(blocked, reason, network,
+                                              start_nlbd):
+    sections = ini.base()
+    sections[ini.GROUP] |= {"ConnectTimeoutSeconds": "0.5",
+                            "ConnectTotalSeconds": "1"}
+    nlbd = start_nlbd(sections)
+    if blocked:
+        network.server.filter_input(f"tcp dport {ini.TARGET_PORT} drop")
+    try:
+        name = reset_at_once(network.client, nlbd.address, CLIENT4[1])
+        record = nlbd.flow_record(name)
+    finally:
+        network.server.filter_input()
+    assert record["end_reason"] == reason
+    assert record["target_to_client_bytes"] == 0
+
+
+# -- how bulk travels
+
+def splices(nlbd, pid, action):
+    """Successful splice calls of a worker while action() runs."""
+    trace = nlbd.directory / "strace"
+    with nlbd.traced(pid, "splice", trace):
+        action()
+    return len(re.findall(r"splice\(.*= [1-9]", trace.read_text()))
+
+
+@pytest.mark.skipif(scaled(False, True), reason="strace upsets sanitizers")
+def test_bulk_is_spliced_and_small_writes_are_copied(network, start_nlbd,
+                                                     target):
+    """The close matrix depends on it: its modes are provoked like this."""
+    nlbd = start_nlbd(ini.base(workers=1))
+    worker = nlbd.worker_pids()[0]
+    with connect(network.client, nlbd.address) as client, \
+            target.accept() as peer:
+        peer.start_reading()
+        assert splices(nlbd, worker, lambda: client.send_paced(
+            stream(MIB), peer)) == 0
+
+        def bulk():
+            client.send(stream(10 * MIB))
+            peer.wait_received(11 * MIB)
+        assert splices(nlbd, worker, bulk) > 10
