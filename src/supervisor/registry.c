@@ -228,12 +228,19 @@ slot_is_taken(const struct registry *r, uint16_t slot)
 	       scoreboard_target_active(r->sb, slot) > 0;
 }
 
+/* Round and round: a worker that is a config behind may still know a slot that
+ * has just become free by its old target. */
 static int
-free_slot(const struct registry *r)
+free_slot(struct registry *r)
 {
-	for (uint16_t slot = 0; slot < SB_TARGETS; slot++)
-		if (!slot_is_taken(r, slot))
-			return slot;
+	for (uint32_t i = 0; i < SB_TARGETS; i++) {
+		uint16_t slot = (uint16_t)((r->next_slot + i) % SB_TARGETS);
+
+		if (slot_is_taken(r, slot))
+			continue;
+		r->next_slot = (uint16_t)((slot + 1) % SB_TARGETS);
+		return slot;
+	}
 	return -ENOSPC;
 }
 

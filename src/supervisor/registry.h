@@ -41,6 +41,7 @@ struct registry {
 	struct registered_list targets;
 	struct registered_target *by_slot[SB_TARGETS];
 	uint64_t n_applied;
+	uint16_t next_slot; /* where the search for a free one begins */
 	const struct conf *conf;
 	/* Tell the workers to end a target's flows. */
 	void (*end_flows)(

@@ -2,6 +2,7 @@
 #include "supervisor/sockets.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/sock_diag.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -67,22 +68,6 @@ bind_socket(const struct addr *a, bool reuse_port)
 	return fd;
 }
 
-static int
-open_socket(const struct addr *a)
-{
-	int fd = bind_socket(a, true);
-
-	if (fd < 0)
-		return fd;
-	if (listen(fd, SOCKETS_BACKLOG) == -1) {
-		int rc = -errno;
-
-		close(fd);
-		return rc;
-	}
-	return fd;
-}
-
 static void
 explain(const struct conf_listener *lc, const struct addr *a, int rc,
     const char *lock_path, char *why, size_t size)
@@ -125,178 +110,6 @@ explain(const struct conf_listener *lc, const struct addr *a, int rc,
 		    lc->name, where, strerror(-rc));
 		break;
 	}
-}
-
-/*
- * SO_REUSEPORT would let us share the port with a stranger of our own user and
- * give it part of the connections, silently. So first without it: only our own
- * workers (of this or of a dead supervisor) may be there.
- */
-static int
-check_free(const struct addr *a, const char *lock_path)
-{
-	char who[256];
-	int fd = bind_socket(a, false);
-	int rc = fd < 0 ? fd : listen(fd, 1) == -1 ? -errno : 0;
-
-	if (fd >= 0)
-		close(fd);
-	if (rc == -EADDRINUSE &&
-	    !port_owner_is_stranger(a, lock_path, who, sizeof(who)))
-		return 0;
-	return rc;
-}
-
-static int
-open_set(struct socket_set *set, uint32_t n_workers, const char *lock_path)
-{
-	int rc = check_free(&set->bound, lock_path);
-
-	if (rc < 0)
-		return rc;
-	for (uint32_t i = 0; i < n_workers; i++) {
-		set->fds[i] = open_socket(&set->bound);
-		if (set->fds[i] < 0) {
-			rc = set->fds[i];
-			set->fds[i] = -1;
-			return rc;
-		}
-	}
-	return 0;
-}
-
-static void
-close_set(struct socket_set *set, uint32_t n_workers)
-{
-	for (uint32_t i = 0; i < n_workers; i++)
-		if (set->fds[i] != -1)
-			close(set->fds[i]);
-}
-
-static struct socket_set *
-find_set(const struct sockets *s, const char *name, const struct addr *bound)
-{
-	for (size_t i = 0; i < s->n; i++)
-		if (strcmp(s->sets[i].name, name) == 0 &&
-		    addr_equal(&s->sets[i].bound, bound))
-			return &s->sets[i];
-	return NULL;
-}
-
-static bool
-slot_is_taken(const struct sockets *s, uint16_t slot)
-{
-	for (size_t i = 0; i < s->n; i++)
-		if (s->sets[i].slot == slot)
-			return true;
-	return false;
-}
-
-/* A slot that no listener has, old or new, and no flow remembers. */
-static int
-free_slot(const struct sockets *a, const struct sockets *b,
-    const struct scoreboard *sb)
-{
-	for (uint16_t slot = 0; slot < SB_LISTENERS; slot++)
-		if (!slot_is_taken(a, slot) && !slot_is_taken(b, slot) &&
-		    scoreboard_listener_active(sb, slot) == 0)
-			return slot;
-	return -ENOSPC;
-}
-
-static int
-prepare_set(struct sockets *out, const struct conf_listener *lc,
-    const struct addr *bound, const struct sockets *current,
-    const struct scoreboard *sb, const char *lock_path)
-{
-	const struct socket_set *old = find_set(current, lc->name, bound);
-	struct socket_set *set = &out->sets[out->n];
-	int slot, rc;
-
-	if (old != NULL) {
-		*set = *old;
-		set->is_new = false;
-		out->n++;
-		return 0;
-	}
-	slot = free_slot(current, out, sb);
-	if (slot < 0)
-		return slot;
-	strlcpy(set->name, lc->name, sizeof(set->name));
-	set->bound = *bound;
-	set->slot = (uint16_t)slot;
-	set->is_new = true;
-	for (size_t i = 0; i < SOCKETS_WORKERS_MAX; i++)
-		set->fds[i] = -1;
-	rc = open_set(set, out->n_workers, lock_path);
-	if (rc < 0)
-		close_set(set, out->n_workers);
-	else
-		out->n++;
-	return rc;
-}
-
-int
-sockets_prepare(const struct conf *conf, uint32_t n_workers,
-    const struct sockets *current, const struct scoreboard *sb,
-    const char *lock_path, struct sockets *out, char *why, size_t why_size)
-{
-	struct sockets s = {.n_workers = n_workers};
-
-	s.sets = calloc(conf->n_listeners + 1, sizeof(*s.sets));
-	if (s.sets == NULL) {
-		strlcpy(why, "out of memory", why_size);
-		return -ENOMEM;
-	}
-	for (size_t i = 0; i < conf->n_listeners; i++) {
-		const struct conf_listener *lc = &conf->listeners[i];
-		struct addr bound = bind_address(conf, lc);
-		int rc = prepare_set(&s, lc, &bound, current, sb, lock_path);
-
-		if (rc < 0) {
-			explain(lc, &bound, rc, lock_path, why, why_size);
-			sockets_drop(&s);
-			return rc;
-		}
-	}
-	*out = s;
-	return 0;
-}
-
-void
-sockets_drop(struct sockets *prepared)
-{
-	for (size_t i = 0; i < prepared->n; i++)
-		if (prepared->sets[i].is_new)
-			close_set(&prepared->sets[i], prepared->n_workers);
-	free(prepared->sets);
-	prepared->sets = NULL;
-	prepared->n = 0;
-}
-
-void
-sockets_commit(struct sockets *current, struct sockets *prepared)
-{
-	for (size_t i = 0; i < current->n; i++) {
-		struct socket_set *old = &current->sets[i];
-
-		if (find_set(prepared, old->name, &old->bound) == NULL)
-			close_set(old, current->n_workers);
-	}
-	free(current->sets);
-	*current = *prepared;
-	prepared->sets = NULL;
-	prepared->n = 0;
-}
-
-void
-sockets_close(struct sockets *s)
-{
-	for (size_t i = 0; i < s->n; i++)
-		close_set(&s->sets[i], s->n_workers);
-	free(s->sets);
-	s->sets = NULL;
-	s->n = 0;
 }
 
 /* ---- the SYN filter --------------------------------------------------- */
@@ -396,12 +209,235 @@ attach_filter(struct socket_set *set, uint32_t n_workers,
 	sg_set_fini(&inbound);
 }
 
+/* ---- opening and closing ----------------------------------------------- */
+
+/*
+ * SO_REUSEPORT would let us share the port with a stranger of our own user and
+ * give it part of the connections, silently. So first without it: only our own
+ * workers (of this or of a dead supervisor) may be there.
+ */
+static int
+check_free(const struct addr *a, const char *lock_path)
+{
+	char who[256];
+	int fd = bind_socket(a, false);
+
+	if (fd >= 0) {
+		close(fd);
+		return 0;
+	}
+	if (fd == -EADDRINUSE &&
+	    !port_owner_is_stranger(a, lock_path, who, sizeof(who)))
+		return 0;
+	return fd;
+}
+
+/* The filter comes first: no denied source gets even one SYN-ACK. */
+static int
+open_set(struct socket_set *set, uint32_t n_workers, const char *lock_path,
+    const struct conf *conf, const struct conf_listener *lc)
+{
+	int rc = check_free(&set->bound, lock_path);
+
+	if (rc < 0)
+		return rc;
+	for (uint32_t i = 0; i < n_workers; i++) {
+		int fd = bind_socket(&set->bound, true);
+
+		if (fd < 0)
+			return fd;
+		set->fds[i] = fd;
+	}
+	attach_filter(set, n_workers, conf, lc);
+	for (uint32_t i = 0; i < n_workers; i++)
+		if (listen(set->fds[i], SOCKETS_BACKLOG) == -1)
+			return -errno;
+	return 0;
+}
+
+/* Another name for the same address: what waits in the queues is kept. */
+static int
+inherit_set(
+    struct socket_set *set, uint32_t n_workers, const struct socket_set *old)
+{
+	for (uint32_t i = 0; i < n_workers; i++) {
+		int fd = fcntl(old->fds[i], F_DUPFD_CLOEXEC, 3);
+
+		if (fd == -1)
+			return -errno;
+		set->fds[i] = fd;
+	}
+	return 0;
+}
+
+static void
+close_set(struct socket_set *set, uint32_t n_workers)
+{
+	for (uint32_t i = 0; i < n_workers; i++)
+		if (set->fds[i] != -1)
+			close(set->fds[i]);
+}
+
+static struct socket_set *
+find_set(const struct sockets *s, const char *name, const struct addr *bound)
+{
+	for (size_t i = 0; i < s->n; i++)
+		if (strcmp(s->sets[i].name, name) == 0 &&
+		    addr_equal(&s->sets[i].bound, bound))
+			return &s->sets[i];
+	return NULL;
+}
+
+static struct socket_set *
+find_address(const struct sockets *s, const struct addr *bound)
+{
+	for (size_t i = 0; i < s->n; i++)
+		if (addr_equal(&s->sets[i].bound, bound))
+			return &s->sets[i];
+	return NULL;
+}
+
+static bool
+slot_is_taken(const struct sockets *s, uint16_t slot)
+{
+	for (size_t i = 0; i < s->n; i++)
+		if (s->sets[i].slot == slot)
+			return true;
+	return false;
+}
+
+/* A slot that no listener has, old or new, and no flow remembers. Round and
+ * round: a worker that is a config behind may still take a flow on one that
+ * has just become free. */
+static int
+free_slot(struct sockets *out, const struct sockets *current,
+    const struct scoreboard *sb)
+{
+	for (uint32_t i = 0; i < SB_LISTENERS; i++) {
+		uint16_t slot = (uint16_t)((out->next_slot + i) % SB_LISTENERS);
+
+		if (slot_is_taken(current, slot) || slot_is_taken(out, slot) ||
+		    scoreboard_listener_active(sb, slot) > 0)
+			continue;
+		out->next_slot = (uint16_t)((slot + 1) % SB_LISTENERS);
+		return slot;
+	}
+	return -ENOSPC;
+}
+
+static int
+prepare_set(struct sockets *out, const struct conf *conf,
+    const struct conf_listener *lc, const struct sockets *current,
+    const struct scoreboard *sb, const char *lock_path)
+{
+	const struct addr bound = bind_address(conf, lc);
+	const struct socket_set *old = find_set(current, lc->name, &bound);
+	struct socket_set *set = &out->sets[out->n];
+	int slot, rc;
+
+	if (old != NULL) {
+		*set = *old;
+		set->is_new = false;
+		out->n++;
+		return 0;
+	}
+	slot = free_slot(out, current, sb);
+	if (slot < 0)
+		return slot;
+	strlcpy(set->name, lc->name, sizeof(set->name));
+	set->bound = bound;
+	set->slot = (uint16_t)slot;
+	set->is_new = true;
+	for (size_t i = 0; i < SOCKETS_WORKERS_MAX; i++)
+		set->fds[i] = -1;
+	old = find_address(current, &bound);
+	if (old != NULL)
+		rc = inherit_set(set, out->n_workers, old);
+	else
+		rc = open_set(set, out->n_workers, lock_path, conf, lc);
+	if (rc < 0)
+		close_set(set, out->n_workers);
+	else
+		out->n++;
+	return rc;
+}
+
+int
+sockets_prepare(const struct conf *conf, uint32_t n_workers,
+    const struct sockets *current, const struct scoreboard *sb,
+    const char *lock_path, struct sockets *out, char *why, size_t why_size)
+{
+	struct sockets s = {
+	    .n_workers = n_workers, .next_slot = current->next_slot};
+
+	s.sets = calloc(conf->n_listeners + 1, sizeof(*s.sets));
+	if (s.sets == NULL) {
+		strlcpy(why, "out of memory", why_size);
+		return -ENOMEM;
+	}
+	for (size_t i = 0; i < conf->n_listeners; i++) {
+		const struct conf_listener *lc = &conf->listeners[i];
+		int rc = prepare_set(&s, conf, lc, current, sb, lock_path);
+
+		if (rc < 0) {
+			struct addr bound = bind_address(conf, lc);
+
+			explain(lc, &bound, rc, lock_path, why, why_size);
+			sockets_drop(&s);
+			return rc;
+		}
+	}
+	*out = s;
+	return 0;
+}
+
+void
+sockets_drop(struct sockets *prepared)
+{
+	for (size_t i = 0; i < prepared->n; i++)
+		if (prepared->sets[i].is_new)
+			close_set(&prepared->sets[i], prepared->n_workers);
+	free(prepared->sets);
+	prepared->sets = NULL;
+	prepared->n = 0;
+}
+
+void
+sockets_commit(struct sockets *current, struct sockets *prepared)
+{
+	for (size_t i = 0; i < current->n; i++) {
+		struct socket_set *old = &current->sets[i];
+
+		if (find_set(prepared, old->name, &old->bound) == NULL)
+			close_set(old, current->n_workers);
+	}
+	free(current->sets);
+	*current = *prepared;
+	prepared->sets = NULL;
+	prepared->n = 0;
+}
+
+void
+sockets_close(struct sockets *s)
+{
+	for (size_t i = 0; i < s->n; i++)
+		close_set(&s->sets[i], s->n_workers);
+	free(s->sets);
+	s->sets = NULL;
+	s->n = 0;
+}
+
 void
 sockets_attach_filters(struct sockets *s, const struct conf *conf)
 {
-	for (size_t i = 0; i < s->n; i++)
-		attach_filter(
-		    &s->sets[i], s->n_workers, conf, &conf->listeners[i]);
+	for (size_t i = 0; i < s->n; i++) {
+		struct socket_set *set = &s->sets[i];
+		bool done = set->is_new && set->filter_text[0] != '\0';
+
+		if (!done)
+			attach_filter(
+			    set, s->n_workers, conf, &conf->listeners[i]);
+	}
 }
 
 uint64_t

@@ -31,11 +31,14 @@ struct sockets {
 	struct socket_set *sets; /* owned */
 	size_t n;
 	uint32_t n_workers;
+	uint16_t next_slot; /* where the search for a free one begins */
 };
 
 /*
  * Opens what conf wants: sets of current whose name, address and port stay are
- * taken over (same descriptors), the rest is opened. lock_path tells our own
+ * taken over (same descriptors); a listener that only has another name gets
+ * duplicates, so that none of its connections is refused; the rest is opened,
+ * with its SYN filter on before it listens. lock_path tells our own
  * orphaned workers from strangers when a port is taken. Returns 0 with *out to
  * be committed or dropped; or a negative errno with one sentence in why, which
  * says what to do.
@@ -49,9 +52,9 @@ void sockets_drop(struct sockets *prepared);
 void sockets_commit(struct sockets *current, struct sockets *prepared);
 void sockets_close(struct sockets *s);
 
-/* Compiles and attaches every listener's filter, replacing the old ones. Never
- * fails: what cannot be attached falls back to user space, and filter_text
- * says so. */
+/* Compiles and attaches every listener's filter, replacing the old ones; those
+ * that were just opened have theirs. Never fails: what cannot be attached falls
+ * back to user space, and filter_text says so. */
 void sockets_attach_filters(struct sockets *s, const struct conf *conf);
 
 /* Segments the kernel dropped at this listener's sockets (SO_MEMINFO). */
