@@ -80,7 +80,7 @@ on_message(void *arg, struct channel_message *m)
 }
 
 /* The worker closed its end: it is exiting, or stuck on the way out. The exit
- * callback does the rest; the heartbeat sees to it if that never comes. */
+ * callback does the rest; the watch sees to it if that never comes. */
 static void
 on_channel_closed(void *arg)
 {
@@ -88,6 +88,7 @@ on_channel_closed(void *arg)
 
 	channel_close(w->channel);
 	w->channel = NULL;
+	w->deaf_since_ms = now_ms(w->workers);
 }
 
 /* ---- death and replacement -------------------------------------------- */
@@ -170,6 +171,7 @@ on_worker_exit(uv_process_t *process, int64_t status, int signal)
 	w->block = NULL;
 	w->process = NULL;
 	w->killed_for_silence = false;
+	w->deaf_since_ms = 0;
 	worker_set_state(w, WORKER_GONE);
 	uv_close((uv_handle_t *)process, free_handle);
 	if (!ws->stopping)
@@ -264,6 +266,17 @@ fail:
 
 /* ---- the watch -------------------------------------------------------- */
 
+/* It does not beat; or nothing can be told to it any more, and it lives on. */
+static bool
+is_stuck(const struct worker_process *w, uint64_t now)
+{
+	uint64_t beat = sb_get(&w->block->heartbeat_ms);
+
+	return now > beat + WORKERS_HEARTBEAT_LIMIT_MS ||
+	       (w->deaf_since_ms != 0 &&
+		   now > w->deaf_since_ms + WORKERS_HEARTBEAT_LIMIT_MS);
+}
+
 /*
  * A stuck member of a reuseport group swallows its share of new connections.
  * If it was we who stalled (SIGSTOP, a paused machine), the workers get time
@@ -282,12 +295,9 @@ on_watch(uv_timer_t *timer)
 		return;
 	for (uint32_t i = 0; i < ws->n; i++) {
 		struct worker_process *w = &ws->list[i];
-		uint64_t beat;
 
-		if (w->process == NULL || w->killed_for_silence)
-			continue;
-		beat = sb_get(&w->block->heartbeat_ms);
-		if (now <= beat + WORKERS_HEARTBEAT_LIMIT_MS)
+		if (w->process == NULL || w->killed_for_silence ||
+		    !is_stuck(w, now))
 			continue;
 		w->killed_for_silence = true;
 		uv_process_kill(w->process, SIGKILL);

@@ -49,6 +49,7 @@ struct worker_process {
 	uint32_t quick_deaths; /* in a row */
 	uv_timer_t respawn;
 	uint64_t sent_slots[SB_LISTENERS / 64]; /* sockets it has */
+	uint64_t deaf_since_ms; /* channel lost, process there; 0 = no */
 	bool killed_for_silence;
 };
 
