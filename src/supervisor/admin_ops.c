@@ -110,10 +110,9 @@ daemon_listener_name(void *owner, uint16_t slot)
 {
 	struct daemon *d = owner;
 
-	for (size_t i = 0; i < d->sockets.n; i++)
-		if (d->sockets.sets[i].slot == slot)
-			return d->sockets.sets[i].name;
-	return NULL;
+	if (slot >= SB_LISTENERS || d->listener_names[slot][0] == '\0')
+		return NULL;
+	return d->listener_names[slot];
 }
 
 const char *

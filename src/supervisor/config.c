@@ -132,6 +132,29 @@ hash_of(const struct conf *conf)
 	return hash_bytes(&key, conf->bytes, conf->n_bytes);
 }
 
+/* A slot is free when no flow has it: its counters and name start anew. */
+static void
+take_listener_slots(struct daemon *d)
+{
+	for (size_t i = 0; i < d->sockets.n; i++) {
+		const struct socket_set *set = &d->sockets.sets[i];
+
+		if (!set->is_new)
+			continue;
+		scoreboard_reset_listener(d->sb, set->slot);
+		strlcpy(d->listener_names[set->slot], set->name,
+		    sizeof(d->listener_names[0]));
+	}
+}
+
+void
+daemon_send_config_to_all(struct daemon *d)
+{
+	for (uint32_t i = 0; i < d->workers.n; i++)
+		if (d->workers.list[i].channel != NULL)
+			(void)daemon_send_config(d, &d->workers.list[i]);
+}
+
 int
 daemon_apply_config(
     struct daemon *d, struct conf *conf, char *why, size_t why_size)
@@ -144,6 +167,7 @@ daemon_apply_config(
 		return rc;
 	/* From here on nothing fails that could leave a mixture. */
 	sockets_commit(&d->sockets, &p.sockets);
+	take_listener_slots(d);
 	free(d->target_slots);
 	d->target_slots = p.target_slots;
 	if (d->conf_fd != -1)
@@ -162,9 +186,8 @@ daemon_apply_config(
 		log_error("out of memory for targets: some are not "
 			  "registered");
 	conf_destroy(old);
-	for (uint32_t i = 0; i < d->workers.n; i++)
-		if (d->workers.list[i].channel != NULL)
-			(void)daemon_send_config(d, &d->workers.list[i]);
+	d->source_limit_stale = true;
+	daemon_send_config_to_all(d);
 	return 0;
 }
 

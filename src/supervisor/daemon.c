@@ -15,7 +15,7 @@
 
 #include "base/log.h"
 #include "supervisor/lock.h"
-#include "supervisor/privileges.h"
+#include "supervisor/notify.h"
 
 #define TICK_MS 250
 /* Several SIGHUPs in a row are one reload. */
@@ -51,7 +51,10 @@ daemon_set_state(struct daemon *d, enum daemon_state state)
 static void
 on_worker_spawned(void *owner, struct worker_process *w)
 {
-	(void)daemon_send_config(owner, w);
+	struct daemon *d = owner;
+
+	d->source_limit_stale = true;
+	(void)daemon_send_config(d, w);
 }
 
 static void
@@ -66,10 +69,20 @@ announce_serving(struct daemon *d)
 		    strerror(-rc));
 	log_notice("serving %zu listeners with %u workers", d->sockets.n,
 	    d->workers.n);
-	/* MaxFlowsPerSource = auto is half of what the workers can hold: now
-	 * they have counted. */
-	for (uint32_t i = 0; i < d->workers.n; i++)
-		(void)daemon_send_config(d, &d->workers.list[i]);
+	daemon_notify_ready(d);
+}
+
+/* MaxFlowsPerSource = auto is half of what the workers can hold: now they have
+ * counted, by the config in force. */
+static void
+renew_source_limit(struct daemon *d)
+{
+	const struct conf_node *node = &d->conf->node;
+
+	d->source_limit_stale = false;
+	if (node->max_flows_per_source == CONF_AUTO &&
+	    node->max_flows == CONF_AUTO)
+		daemon_send_config_to_all(d);
 }
 
 static void
@@ -79,9 +92,12 @@ on_worker_ready(void *owner, struct worker_process *w, uint64_t generation)
 
 	(void)w;
 	(void)generation;
-	if (d->state == DAEMON_STARTING &&
-	    workers_all_serve(&d->workers, d->generation))
-		announce_serving(d);
+	if (workers_all_serve(&d->workers, d->generation)) {
+		if (d->state == DAEMON_STARTING)
+			announce_serving(d);
+		if (d->source_limit_stale)
+			renew_source_limit(d);
+	}
 	daemon_settle_reloads(d);
 }
 
@@ -233,6 +249,7 @@ drain(struct daemon *d)
 	log_notice("draining: no new flows, %llu flows have %u s to end",
 	    (unsigned long long)scoreboard_active_flows(d->sb),
 	    d->conf->node.drain_timeout_s);
+	notify_stopping("draining: waiting for the flows to end");
 	/* The workers empty the accept queues and close their sockets; ours
 	 * go now, so that the last close ends the listening. */
 	workers_drain(&d->workers);
@@ -249,7 +266,8 @@ drain(struct daemon *d)
 static void
 on_hup_delay(uv_timer_t *timer)
 {
-	(void)daemon_reload(timer->data, NULL, NULL);
+	if (daemon_reload(timer->data, NULL, NULL) < 0)
+		log_warning("no reload: nlbd is stopping");
 }
 
 static void
@@ -348,52 +366,6 @@ fail(int code, const char *what, int rc)
 	return code;
 }
 
-/* The lock, the admin socket, and then no more root than needed. */
-static int
-take_place(struct daemon *d, const struct conf *conf)
-{
-	char why[512];
-	uid_t uid;
-	gid_t gid;
-	int rc;
-
-	snprintf(d->lock_path, sizeof(d->lock_path), "%s.lock",
-	    conf->node.admin_socket);
-	d->lock_fd = lock_acquire(d->lock_path, why, sizeof(why));
-	if (d->lock_fd < 0) {
-		log_error("%s", why);
-		return EXIT_CODE_CANNOT_BIND;
-	}
-	d->admin_fd = admin_socket_open(conf->node.admin_socket);
-	if (d->admin_fd < 0) {
-		log_error("AdminSocket = %s: %s; choose a writable path",
-		    conf->node.admin_socket, strerror(-d->admin_fd));
-		return EXIT_CODE_CANNOT_BIND;
-	}
-	if (geteuid() != 0) {
-		if (conf->node.user[0] != '\0')
-			log_info("User = %s: not started as root, nothing to "
-				 "drop",
-			    conf->node.user);
-		return 0;
-	}
-	if (conf->node.user[0] == '\0') {
-		log_warning("running as root: set User in [node]");
-		return 0;
-	}
-	rc = privileges_find_user(conf->node.user, &uid, &gid);
-	if (rc == 0 && (fchown(d->lock_fd, uid, gid) == -1 ||
-			   chown(conf->node.admin_socket, uid, gid) == -1))
-		log_warning("cannot give %s to %s: %s", conf->node.admin_socket,
-		    conf->node.user, strerror(errno));
-	rc = privileges_drop(conf->node.user, why, sizeof(why));
-	if (rc < 0) {
-		log_error("%s", why);
-		return EXIT_CODE_OS;
-	}
-	return 0;
-}
-
 static int
 make_parts(struct daemon *d, const struct conf *conf)
 {
@@ -452,7 +424,7 @@ static int
 start(struct daemon *d, struct conf *conf)
 {
 	char why[512];
-	int rc = take_place(d, conf);
+	int rc = daemon_take_place(d, conf);
 
 	if (rc != 0) {
 		conf_destroy(conf);
@@ -485,11 +457,11 @@ close_handle(uv_handle_t *handle, void *arg)
 static void
 clean_up(struct daemon *d)
 {
-	struct reload_waiter *rw;
-	struct flows_waiter *fw;
-
 	if (d->admin != NULL)
 		admin_destroy(d->admin);
+	/* Nobody hears the answers any more, but requests wait for them. */
+	daemon_finish_reloads(d);
+	daemon_finish_flows(d);
 	if (d->checker != NULL)
 		checker_destroy(d->checker);
 	if (d->workers.list != NULL)
@@ -499,23 +471,13 @@ clean_up(struct daemon *d)
 	uv_walk(&d->loop, close_handle, NULL);
 	uv_run(&d->loop, UV_RUN_DEFAULT);
 	uv_loop_close(&d->loop);
-	while ((rw = TAILQ_FIRST(&d->reload_waiters)) != NULL) {
-		TAILQ_REMOVE(&d->reload_waiters, rw, entry);
-		free(rw);
-	}
-	while ((fw = TAILQ_FIRST(&d->flows_waiters)) != NULL) {
-		TAILQ_REMOVE(&d->flows_waiters, fw, entry);
-		free(fw->records);
-		free(fw);
-	}
 	registry_fini(&d->registry);
 	sockets_close(&d->sockets);
 	flow_log_close(&d->flow_log);
 	free(d->workers.list);
 	free(d->target_slots);
 	if (d->admin_fd >= 0) {
-		if (d->conf != NULL)
-			(void)unlink(d->conf->node.admin_socket);
+		(void)unlink(d->admin_path);
 		close(d->admin_fd);
 	}
 	conf_destroy(d->conf);

@@ -77,6 +77,7 @@ struct daemon {
 	uv_loop_t loop;
 	enum daemon_state state;
 	struct daemon_options options;
+	char admin_path[CONF_PATH_MAX];
 	char lock_path[CONF_PATH_MAX + 8];
 	int lock_fd, admin_fd;
 
@@ -98,7 +99,11 @@ struct daemon {
 	struct flow_log flow_log;
 	uint16_t *target_slots; /* per target of conf, in its order */
 	size_t n_targets;
-	uint32_t max_flows_per_worker; /* as sent; UINT32_MAX = by fds */
+	/* A config went out before all workers had counted what they can hold:
+	 * MaxFlowsPerSource = auto is to be sent again. */
+	bool source_limit_stale;
+	/* By slot; outlives the listener, its last flows are logged with it. */
+	char listener_names[SB_LISTENERS][CONF_NAME_MAX + 1];
 
 	TAILQ_HEAD(, reload_waiter) reload_waiters;
 	TAILQ_HEAD(, flows_waiter) flows_waiters;
@@ -116,6 +121,9 @@ int daemon_main(const struct daemon_options *options);
 uint64_t daemon_now_ms(const struct daemon *d);
 uint64_t daemon_wall_ms(void);
 
+/* place.c: the lock, the admin socket, the user. 0 or an exit code. */
+int daemon_take_place(struct daemon *d, const struct conf *conf);
+
 /* config.c: reads and parses the config file. 0, or a negative errno; the
  * diagnostics are kept in diags in both cases. */
 int daemon_read_config(
@@ -126,12 +134,17 @@ int daemon_read_config(
 int daemon_apply_config(
     struct daemon *d, struct conf *conf, char *why, size_t why_size);
 int daemon_send_config(struct daemon *d, struct worker_process *w);
+void daemon_send_config_to_all(struct daemon *d);
 
 /* reload.c */
 int daemon_reload(void *owner, admin_verdict_cb cb, void *arg);
 int daemon_check(void *owner, admin_verdict_cb cb, void *arg);
 /* A worker is ready, or time has passed: who can be told? */
 void daemon_settle_reloads(struct daemon *d);
+/* At the end: everyone is told what is known. */
+void daemon_finish_reloads(struct daemon *d);
+/* READY=1 to the service manager, with what is being served. */
+void daemon_notify_ready(const struct daemon *d);
 
 /* flows.c */
 int daemon_list_flows(void *owner, admin_flows_cb cb, void *arg);
@@ -139,6 +152,7 @@ void daemon_take_flows(
     struct daemon *d, struct worker_process *w, struct channel_message *m);
 void daemon_worker_lost(struct daemon *d, struct worker_process *w);
 void daemon_settle_flows(struct daemon *d);
+void daemon_finish_flows(struct daemon *d);
 
 /* admin_ops.c */
 void daemon_fill_ops(struct daemon *d, struct admin_ops *ops);

@@ -106,21 +106,40 @@ daemon_worker_lost(struct daemon *d, struct worker_process *w)
 	daemon_settle_flows(d);
 }
 
+static uint32_t
+count_asked(const struct flows_waiter *fw)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < SOCKETS_WORKERS_MAX; i++)
+		n += fw->asked[i];
+	return n;
+}
+
+static void
+answer(struct daemon *d, struct flows_waiter *fw)
+{
+	TAILQ_REMOVE(&d->flows_waiters, fw, entry);
+	fw->cb(fw->arg, fw->records, fw->n, fw->missing + count_asked(fw));
+	free(fw->records);
+	free(fw);
+}
+
 void
 daemon_settle_flows(struct daemon *d)
 {
 	struct flows_waiter *fw, *next;
 
-	TAILQ_FOREACH_SAFE (fw, &d->flows_waiters, entry, next) {
-		uint32_t open = 0;
+	TAILQ_FOREACH_SAFE (fw, &d->flows_waiters, entry, next)
+		if (count_asked(fw) == 0 || daemon_now_ms(d) >= fw->deadline_ms)
+			answer(d, fw);
+}
 
-		for (uint32_t i = 0; i < d->workers.n; i++)
-			open += fw->asked[i];
-		if (open > 0 && daemon_now_ms(d) < fw->deadline_ms)
-			continue;
-		TAILQ_REMOVE(&d->flows_waiters, fw, entry);
-		fw->cb(fw->arg, fw->records, fw->n, fw->missing + open);
-		free(fw->records);
-		free(fw);
-	}
+void
+daemon_finish_flows(struct daemon *d)
+{
+	struct flows_waiter *fw, *next;
+
+	TAILQ_FOREACH_SAFE (fw, &d->flows_waiters, entry, next)
+		answer(d, fw);
 }

@@ -77,6 +77,19 @@ lock_set_serving(int fd)
 	return lock_byte(fd, LOCK_BYTE_SERVING, F_SETLK, &lock);
 }
 
+/* A socket of that name is stale. Anything else is somebody's and stays. */
+static int
+remove_stale(const char *path)
+{
+	struct stat st;
+
+	if (lstat(path, &st) == -1)
+		return errno == ENOENT ? 0 : -errno;
+	if (!S_ISSOCK(st.st_mode))
+		return -EEXIST;
+	return unlink(path) == -1 ? -errno : 0;
+}
+
 int
 admin_socket_open(const char *path)
 {
@@ -87,10 +100,12 @@ admin_socket_open(const char *path)
 	if (strlcpy(sun.sun_path, path, sizeof(sun.sun_path)) >=
 	    sizeof(sun.sun_path))
 		return -ENAMETOOLONG;
+	rc = remove_stale(path);
+	if (rc < 0)
+		return rc;
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd == -1)
 		return -errno;
-	(void)unlink(path);
 	mask = umask(0177);
 	rc = bind(fd, (struct sockaddr *)&sun, sizeof(sun)) == -1 ? -errno : 0;
 	umask(mask);

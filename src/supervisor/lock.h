@@ -19,7 +19,8 @@ int lock_acquire(const char *path, char *why, size_t why_size);
 int lock_set_serving(int fd);
 
 /* The unix socket, mode 0600, listening; a stale one is replaced (the lock
- * says that nobody serves it). The descriptor, or a negative errno. */
+ * says that nobody serves it). The descriptor, or a negative errno; -EEXIST:
+ * something other than a socket has that name, and is left alone. */
 int admin_socket_open(const char *path);
 
 #endif

@@ -77,3 +77,12 @@ fail:
 	snprintf(why, why_size, "User = %s: %s: %s", user, step, strerror(-rc));
 	return rc;
 }
+
+int
+privileges_keep_to_ourselves(void)
+{
+	if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) == -1)
+		return -errno;
+	/* The binary's own capabilities count for us alone as well. */
+	return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == -1 ? -errno : 0;
+}

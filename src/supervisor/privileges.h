@@ -12,5 +12,8 @@
 int privileges_find_user(const char *user, uid_t *uid, gid_t *gid);
 /* Only as root. 0 or -errno with one sentence in why. Not to be undone. */
 int privileges_drop(const char *user, char *why, size_t why_size);
+/* Not as root: what systemd or setcap gave us is not for the workers that we
+ * exec. 0 or -errno. */
+int privileges_keep_to_ourselves(void);
 
 #endif

@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "nlb/conf_diff.h"
 #include "supervisor/daemon.h"
+#include "supervisor/notify.h"
 
 #define RELOAD_WAIT_MS 3000
 
@@ -73,6 +74,28 @@ first_error(
 	return buf;
 }
 
+void
+daemon_notify_ready(const struct daemon *d)
+{
+	char status[sizeof(d->last_reload_text) + 96];
+	int n = snprintf(status, sizeof(status),
+	    "serving %zu listeners with %u workers, config generation %llu",
+	    d->sockets.n, d->workers.n, (unsigned long long)d->generation);
+
+	if (d->last_reload == ADMIN_VERDICT_REJECTED)
+		snprintf(status + n, sizeof(status) - (size_t)n,
+		    "; last reload rejected: %s", d->last_reload_text);
+	notify_ready(status);
+}
+
+/* The last of those under way ends the reloading. */
+static void
+notify_reloaded(const struct daemon *d)
+{
+	if (d->state == DAEMON_SERVING && TAILQ_EMPTY(&d->reload_waiters))
+		daemon_notify_ready(d);
+}
+
 static void
 reject(struct daemon *d, const struct conf_diags *diags, const char *why,
     admin_verdict_cb cb, void *arg)
@@ -93,6 +116,7 @@ reject(struct daemon *d, const struct conf_diags *diags, const char *why,
 	if (cb != NULL)
 		cb(arg, false, full != NULL ? full : first);
 	free(text);
+	notify_reloaded(d);
 }
 
 static void
@@ -104,6 +128,7 @@ wait_for_workers(
 	if (w == NULL) {
 		if (cb != NULL)
 			cb(arg, true, text);
+		notify_reloaded(d);
 		return;
 	}
 	w->generation = d->generation;
@@ -115,6 +140,20 @@ wait_for_workers(
 	daemon_settle_reloads(d);
 }
 
+static void
+settle(struct daemon *d, struct reload_waiter *w, bool ready)
+{
+	TAILQ_REMOVE(&d->reload_waiters, w, entry);
+	if (!ready)
+		strlcat(w->text,
+		    "; a worker has not confirmed yet, see `nlbctl status'",
+		    sizeof(w->text));
+	if (w->cb != NULL)
+		w->cb(w->arg, true, w->text);
+	free(w);
+	notify_reloaded(d);
+}
+
 void
 daemon_settle_reloads(struct daemon *d)
 {
@@ -123,18 +162,18 @@ daemon_settle_reloads(struct daemon *d)
 	TAILQ_FOREACH_SAFE (w, &d->reload_waiters, entry, next) {
 		bool ready = workers_all_serve(&d->workers, w->generation);
 
-		if (!ready && daemon_now_ms(d) < w->deadline_ms)
-			continue;
-		TAILQ_REMOVE(&d->reload_waiters, w, entry);
-		if (!ready)
-			strlcat(w->text,
-			    "; a worker has not confirmed yet, see `nlbctl "
-			    "status'",
-			    sizeof(w->text));
-		if (w->cb != NULL)
-			w->cb(w->arg, true, w->text);
-		free(w);
+		if (ready || daemon_now_ms(d) >= w->deadline_ms)
+			settle(d, w, ready);
 	}
+}
+
+void
+daemon_finish_reloads(struct daemon *d)
+{
+	struct reload_waiter *w, *next;
+
+	TAILQ_FOREACH_SAFE (w, &d->reload_waiters, entry, next)
+		settle(d, w, false);
 }
 
 int
@@ -149,6 +188,8 @@ daemon_reload(void *owner, admin_verdict_cb cb, void *arg)
 
 	if (d->state >= DAEMON_DRAINING)
 		return -ESHUTDOWN;
+	if (d->state == DAEMON_SERVING)
+		notify_reloading();
 	rc = daemon_read_config(d, &conf, &diags);
 	if (rc == 0)
 		rc = conf_diff(d->conf, conf, &diff, &diags);

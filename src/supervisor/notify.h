@@ -1,0 +1,16 @@
+/*
+ * sd_notify(3)'s protocol, so that `Type=notify' works without libsystemd:
+ * datagrams of NAME=VALUE lines to the socket NOTIFY_SOCKET names. Without
+ * NOTIFY_SOCKET every call does nothing.
+ */
+#ifndef SUPERVISOR_NOTIFY_H
+#define SUPERVISOR_NOTIFY_H
+
+/* READY=1 with a STATUS line: at the start, and when a reload is over. */
+void notify_ready(const char *status);
+/* RELOADING=1 with MONOTONIC_USEC; notify_ready ends it. */
+void notify_reloading(void);
+/* STOPPING=1 with a STATUS line. */
+void notify_stopping(const char *status);
+
+#endif

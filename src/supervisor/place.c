@@ -1,0 +1,102 @@
+/*
+ * Taking the place of the one nlbd on an admin socket: descriptors enough, the
+ * lock, the socket, and then no more privileges than needed.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <bsd/string.h>
+
+#include "base/log.h"
+#include "supervisor/daemon.h"
+#include "supervisor/lock.h"
+#include "supervisor/privileges.h"
+
+/* One listening socket per listener and worker: the usual soft limit of 1024
+ * is too little for many of both. */
+static void
+raise_descriptor_limit(void)
+{
+	struct rlimit rl;
+
+	if (getrlimit(RLIMIT_NOFILE, &rl) == -1)
+		return;
+	rl.rlim_cur = rl.rlim_max;
+	(void)setrlimit(RLIMIT_NOFILE, &rl);
+}
+
+static int
+take_admin_socket(struct daemon *d)
+{
+	char why[512];
+
+	d->lock_fd = lock_acquire(d->lock_path, why, sizeof(why));
+	if (d->lock_fd < 0) {
+		log_error("%s", why);
+		return EXIT_CODE_CANNOT_BIND;
+	}
+	d->admin_fd = admin_socket_open(d->admin_path);
+	if (d->admin_fd >= 0)
+		return EXIT_CODE_OK;
+	log_error("AdminSocket = %s: %s", d->admin_path,
+	    d->admin_fd == -EEXIST
+		? "something that is no socket has this name; remove it or "
+		  "choose another path"
+		: strerror(-d->admin_fd));
+	return EXIT_CODE_CANNOT_BIND;
+}
+
+static int
+become_user(struct daemon *d, const char *user)
+{
+	char why[512];
+	uid_t uid;
+	gid_t gid;
+	int rc = privileges_find_user(user, &uid, &gid);
+
+	if (rc == 0 && (fchown(d->lock_fd, uid, gid) == -1 ||
+			   chown(d->admin_path, uid, gid) == -1))
+		log_warning("cannot give %s to %s: %s", d->admin_path, user,
+		    strerror(errno));
+	rc = privileges_drop(user, why, sizeof(why));
+	if (rc < 0) {
+		log_error("%s", why);
+		return EXIT_CODE_OS;
+	}
+	if (access(d->options.config_path, R_OK) == -1)
+		log_warning("User = %s cannot read %s (%s): reloads will be "
+			    "rejected; make it readable",
+		    user, d->options.config_path, strerror(errno));
+	return EXIT_CODE_OK;
+}
+
+int
+daemon_take_place(struct daemon *d, const struct conf *conf)
+{
+	const char *user = conf->node.user;
+	int rc;
+
+	raise_descriptor_limit();
+	strlcpy(d->admin_path, conf->node.admin_socket, sizeof(d->admin_path));
+	snprintf(d->lock_path, sizeof(d->lock_path), "%s.lock", d->admin_path);
+	rc = take_admin_socket(d);
+	if (rc != EXIT_CODE_OK)
+		return rc;
+	if (geteuid() == 0 && user[0] != '\0')
+		return become_user(d, user);
+	if (geteuid() == 0) {
+		log_warning("running as root: set User in [node]");
+		return EXIT_CODE_OK;
+	}
+	if (user[0] != '\0')
+		log_info(
+		    "User = %s: not started as root, nothing to drop", user);
+	rc = privileges_keep_to_ourselves();
+	if (rc < 0)
+		log_warning("the workers may keep CAP_NET_BIND_SERVICE: %s",
+		    strerror(-rc));
+	return EXIT_CODE_OK;
+}
