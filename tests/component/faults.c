@@ -1,0 +1,155 @@
+/* Failing calls; see faults.h. */
+#include "faults.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/types.h>
+
+static struct {
+	unsigned skip, times, hits;
+	int err;
+	uint64_t calls;
+} faults[FAULT_CALLS];
+static uint64_t clock_skipped_ns;
+static void (*splice_hook)(void *arg);
+static void *splice_arg;
+
+void
+fault_set(enum fault_call call, unsigned skip, unsigned times, int err)
+{
+	faults[call].skip = skip;
+	faults[call].times = times;
+	faults[call].hits = 0;
+	faults[call].err = err;
+}
+
+unsigned
+fault_hits(enum fault_call call)
+{
+	return faults[call].hits;
+}
+
+uint64_t
+fault_calls(enum fault_call call)
+{
+	return faults[call].calls;
+}
+
+void
+fault_reset(void)
+{
+	memset(faults, 0, sizeof(faults));
+	splice_hook = NULL;
+}
+
+void
+fault_before_splice(void (*hook)(void *arg), void *arg)
+{
+	splice_hook = hook;
+	splice_arg = arg;
+}
+
+void
+fault_skip_clock(uint64_t ms)
+{
+	clock_skipped_ns += ms * 1000000;
+}
+
+static bool
+fails(enum fault_call call)
+{
+	faults[call].calls++;
+	if (faults[call].times == 0)
+		return false;
+	if (faults[call].skip > 0) {
+		faults[call].skip--;
+		return false;
+	}
+	faults[call].times--;
+	faults[call].hits++;
+	errno = faults[call].err;
+	return true;
+}
+
+/* The linker turns calls of NAME into __wrap_NAME, and __real_NAME into
+ * NAME. */
+#define WRAP(type, name, call, args, pass) \
+	type __real_##name args;           \
+	type __wrap_##name args;           \
+	type __wrap_##name args            \
+	{                                  \
+		if (fails(call))           \
+			return (type)-1;   \
+		return __real_##name pass; \
+	}
+
+WRAP(int, accept4, FAULT_ACCEPT4,
+    (int fd, struct sockaddr *sa, socklen_t *len, int flags),
+    (fd, sa, len, flags))
+WRAP(int, epoll_ctl, FAULT_EPOLL_CTL,
+    (int ep, int op, int fd, struct epoll_event *ev), (ep, op, fd, ev))
+WRAP(int, pipe2, FAULT_PIPE2, (int *fds, int flags), (fds, flags))
+WRAP(ssize_t, sendmsg, FAULT_SENDMSG,
+    (int fd, const struct msghdr *m, int flags), (fd, m, flags))
+WRAP(int, shutdown, FAULT_SHUTDOWN, (int fd, int how), (fd, how))
+WRAP(int, socket, FAULT_SOCKET, (int domain, int type, int protocol),
+    (domain, type, protocol))
+
+void *__real_malloc(size_t size);
+void *__wrap_malloc(size_t size);
+void *
+__wrap_malloc(size_t size)
+{
+	return fails(FAULT_MALLOC) ? NULL : __real_malloc(size);
+}
+
+void *__real_calloc(size_t n, size_t size);
+void *__wrap_calloc(size_t n, size_t size);
+void *
+__wrap_calloc(size_t n, size_t size)
+{
+	return fails(FAULT_CALLOC) ? NULL : __real_calloc(n, size);
+}
+
+int __real_connect(int fd, const struct sockaddr *sa, socklen_t len);
+int __wrap_connect(int fd, const struct sockaddr *sa, socklen_t len);
+int
+__wrap_connect(int fd, const struct sockaddr *sa, socklen_t len)
+{
+	struct pollfd pfd = {.fd = fd, .events = POLLOUT};
+
+	if (!fails(FAULT_CONNECT))
+		return __real_connect(fd, sa, len);
+	if (faults[FAULT_CONNECT].err != 0)
+		return -1;
+	(void)__real_connect(fd, sa, len);
+	return poll(&pfd, 1, 5000) == 1 ? 0 : -1;
+}
+
+ssize_t __real_splice(
+    int in, off_t *in_off, int out, off_t *out_off, size_t len, unsigned flags);
+ssize_t __wrap_splice(
+    int in, off_t *in_off, int out, off_t *out_off, size_t len, unsigned flags);
+ssize_t
+__wrap_splice(
+    int in, off_t *in_off, int out, off_t *out_off, size_t len, unsigned flags)
+{
+	if (splice_hook != NULL)
+		splice_hook(splice_arg);
+	if (fails(FAULT_SPLICE))
+		return faults[FAULT_SPLICE].err == 0 ? 0 : -1;
+	return __real_splice(in, in_off, out, out_off, len, flags);
+}
+
+uint64_t __real_uv_hrtime(void);
+uint64_t __wrap_uv_hrtime(void);
+uint64_t
+__wrap_uv_hrtime(void)
+{
+	return __real_uv_hrtime() + clock_skipped_ns;
+}

@@ -1,0 +1,154 @@
+/* A pump between sockets; see pump_fixture.h. */
+#include "pump_fixture.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "faults.h"
+#include "support/expect.h"
+#include "support/loop_support.h"
+#include "tcp_peers.h"
+
+static bool
+nothing_left(void *arg)
+{
+	(void)arg;
+	return false;
+}
+
+static void
+on_side_event(struct poll_item *item, uint32_t events)
+{
+	side_note_events(
+	    (struct side *)((char *)item - offsetof(struct side, item)),
+	    events);
+}
+
+int
+pump_rig_setup(void **state)
+{
+	struct pump_rig *r;
+	uv_loop_t first;
+
+	fault_reset();
+	/* libuv keeps a pipe of its first loop for ever. */
+	uv_loop_init(&first);
+	uv_loop_close(&first);
+	r = calloc(1, sizeof(*r));
+	r->descriptors = count_descriptors();
+	uv_loop_init(&r->loop);
+	assert_i64(poller_init(&r->poller, &r->loop, nothing_left, r), 0);
+	fd_budget_init(&r->budget, 0);
+	r->budget_used = r->budget.used;
+	pipe_pool_init(&r->pipes, &r->budget);
+	r->resources.pipes = &r->pipes;
+	r->resources.buffer = malloc(PUMP_BUFFER_SIZE);
+	r->buffer = malloc(PATTERN_MAX);
+	peer_pair(&r->from, &r->source.fd);
+	peer_pair(&r->to, &r->destination.fd);
+	r->source.item.on_event = on_side_event;
+	r->destination.item.on_event = on_side_event;
+	r->destination.writable = true;
+	assert_i64(poller_add(&r->poller, r->source.fd, POLLER_FLOW_EVENTS,
+		       &r->source.item),
+	    0);
+	assert_i64(poller_add(&r->poller, r->destination.fd, POLLER_FLOW_EVENTS,
+		       &r->destination.item),
+	    0);
+	*state = r;
+	return 0;
+}
+
+int
+pump_rig_teardown(void **state)
+{
+	struct pump_rig *r = *state;
+
+	fault_reset();
+	pump_release(&r->pump, &r->resources);
+	assert_u64(r->pipes.n_lent, 0);
+	pipe_pool_fini(&r->pipes);
+	assert_u64(r->budget.used, r->budget_used);
+	close(r->source.fd);
+	close(r->destination.fd);
+	if (r->from != -1)
+		close(r->from);
+	if (r->to != -1)
+		close(r->to);
+	poller_fini(&r->poller);
+	assert_i64(uv_loop_close(&r->loop), 0);
+	free(r->resources.buffer);
+	free(r->buffer);
+	assert_i64(count_descriptors(), r->descriptors);
+	free(r);
+	return 0;
+}
+
+void
+pump_rig_narrow(struct pump_rig *r)
+{
+	peer_set_buffers(r->destination.fd, 65536, 0);
+	peer_set_buffers(r->to, 0, 65536);
+}
+
+void
+pump_rig_step(struct pump_rig *r)
+{
+	uint64_t held;
+
+	poller_turn(&r->poller, r->result == PUMP_BUSY ? 0 : 2);
+	r->result =
+	    pump_run(&r->pump, &r->source, &r->destination, &r->resources);
+	held = pump_held_bytes(&r->pump);
+	if (held > r->held_most)
+		r->held_most = held;
+}
+
+void
+pump_rig_feed(struct pump_rig *r)
+{
+	size_t n = 1;
+
+	while (r->sent < r->size && n > 0) {
+		n = peer_send(r->from, pattern() + r->sent, r->size - r->sent);
+		r->sent += n;
+	}
+	if (r->sent == r->size && !r->fin_sent) {
+		r->fin_sent = true;
+		peer_fin(r->from);
+	}
+}
+
+void
+pump_rig_drain(struct pump_rig *r, size_t most)
+{
+	while (most > 0) {
+		size_t n = most < PATTERN_MAX - r->received
+			       ? most
+			       : PATTERN_MAX - r->received;
+
+		if (n == 0 ||
+		    peer_read(r->to, r->buffer + r->received, &n) != PEER_DATA)
+			return;
+		r->received += n;
+		most -= n;
+	}
+}
+
+void
+pump_rig_transfer(struct pump_rig *r, size_t size)
+{
+	r->size = size;
+	r->sent = r->received = 0;
+	r->fin_sent = false;
+	WAIT_UNTIL(r->result == PUMP_FIN, {
+		pump_rig_feed(r);
+		pump_rig_step(r);
+		pump_rig_drain(r, PATTERN_MAX);
+	});
+	WAIT_UNTIL(r->received == size, pump_rig_drain(r, PATTERN_MAX));
+	assert_memory_equal(r->buffer, pattern(), size);
+	assert_u64(r->pump.bytes, size);
+	assert_u64(pump_held_bytes(&r->pump), 0);
+}
