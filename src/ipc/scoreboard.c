@@ -96,6 +96,7 @@ scoreboard_take(struct scoreboard *sb, uint32_t worker_index, uint64_t now_ms)
 		atomic_store(&b->worker_index, worker_index);
 		atomic_store(&b->heartbeat_ms, now_ms);
 		atomic_store(&b->state, SB_BLOCK_STARTING);
+		atomic_store(&sb->live[i], 1);
 		return b;
 	}
 	return NULL;
@@ -141,6 +142,7 @@ scoreboard_retire(struct scoreboard *sb, struct sb_block *block)
 		sb_add(&to->ends[i], sb_get(&block->ends[i]));
 	sb_add(&to->accepted_flows, sb_get(&block->accepted_flows));
 	sb_add(&to->dropped_records, sb_get(&block->dropped_records));
+	atomic_store(&sb->live[scoreboard_block_index(sb, block)], 0);
 	/* Zeroed now and not at the next take: sums must not count it twice. */
 	memset(block, 0, sizeof(*block));
 }
@@ -174,10 +176,9 @@ scoreboard_reset_target(struct scoreboard *sb, uint16_t slot)
 }
 
 static bool
-block_is_live(const struct sb_block *b)
+is_live(const struct scoreboard *sb, size_t i)
 {
-	return atomic_load_explicit(&b->state, memory_order_relaxed) !=
-	       SB_BLOCK_FREE;
+	return atomic_load_explicit(&sb->live[i], memory_order_relaxed) != 0;
 }
 
 void
@@ -190,7 +191,7 @@ scoreboard_sum_listener(
 		    i == SB_BLOCKS ? &sb->retired : &sb->blocks[i];
 		const struct sb_listener *l = &b->listeners[slot];
 
-		if (i < SB_BLOCKS && !block_is_live(b))
+		if (i < SB_BLOCKS && !is_live(sb, i))
 			continue;
 #define X(field, help) out->field += sb_get(&l->field);
 		SB_LISTENER_COUNTERS(X)
@@ -208,7 +209,7 @@ scoreboard_sum_target(
 		    i == SB_BLOCKS ? &sb->retired : &sb->blocks[i];
 		const struct sb_target_counters *t = &b->targets[slot];
 
-		if (i < SB_BLOCKS && !block_is_live(b))
+		if (i < SB_BLOCKS && !is_live(sb, i))
 			continue;
 #define X(field, help) out->field += sb_get(&t->field);
 		SB_TARGET_COUNTERS(X)
@@ -223,7 +224,7 @@ scoreboard_sum_ends(
 	for (size_t r = 0; r < FLOW_END_REASON_COUNT; r++)
 		out[r] = sb_get(&sb->retired.ends[r]);
 	for (size_t i = 0; i < SB_BLOCKS; i++) {
-		if (!block_is_live(&sb->blocks[i]))
+		if (!is_live(sb, i))
 			continue;
 		for (size_t r = 0; r < FLOW_END_REASON_COUNT; r++)
 			out[r] += sb_get(&sb->blocks[i].ends[r]);
@@ -236,7 +237,7 @@ scoreboard_active_flows(const struct scoreboard *sb)
 	uint64_t n = 0;
 
 	for (size_t i = 0; i < SB_BLOCKS; i++)
-		if (block_is_live(&sb->blocks[i]))
+		if (is_live(sb, i))
 			n += sb_get(&sb->blocks[i].active_flows);
 	return n;
 }
@@ -247,7 +248,7 @@ scoreboard_listener_active(const struct scoreboard *sb, uint16_t slot)
 	uint64_t n = 0;
 
 	for (size_t i = 0; i < SB_BLOCKS; i++)
-		if (block_is_live(&sb->blocks[i]))
+		if (is_live(sb, i))
 			n +=
 			    sb_get(&sb->blocks[i].listeners[slot].active_flows);
 	return n;
@@ -259,7 +260,7 @@ scoreboard_target_active(const struct scoreboard *sb, uint16_t slot)
 	uint64_t n = 0;
 
 	for (size_t i = 0; i < SB_BLOCKS; i++)
-		if (block_is_live(&sb->blocks[i]))
+		if (is_live(sb, i))
 			n += sb_get(&sb->blocks[i].targets[slot].active_flows);
 	return n;
 }
@@ -273,7 +274,7 @@ scoreboard_source_active(
 	for (size_t i = 0; i < SB_BLOCKS; i++) {
 		const struct sb_block *b = &sb->blocks[i];
 
-		if (b != except && block_is_live(b))
+		if (is_live(sb, i) && b != except)
 			n += atomic_load_explicit(
 			    &b->sources[bucket], memory_order_relaxed);
 	}

@@ -114,6 +114,9 @@ struct scoreboard {
 	uint64_t magic, size;
 	struct hash_key source_key; /* one for all workers, random */
 	_Atomic uint32_t last_worker_id;
+	/* Which blocks are in use, side by side: every accept asks all of
+	 * them, and the blocks themselves lie far apart. */
+	_Atomic uint8_t live[SB_BLOCKS];
 	struct sb_target_state targets[SB_TARGETS];
 	struct sb_block retired; /* sums of blocks whose process is gone */
 	struct sb_block blocks[SB_BLOCKS];

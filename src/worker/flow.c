@@ -145,7 +145,8 @@ close_side(struct side *s, bool with_reset)
 {
 	if (s->fd == -1)
 		return;
-	if (with_reset) {
+	/* What the peer has reset itself needs no reset from us. */
+	if (with_reset && s->error == 0) {
 		struct linger now = {.l_onoff = 1, .l_linger = 0};
 
 		(void)setsockopt(
@@ -451,13 +452,21 @@ on_target_event(struct poll_item *item, uint32_t events)
 
 /* ---- deadlines -------------------------------------------------------- */
 
+static void
+arm(struct flow *f, uint64_t at_ms)
+{
+	f->timer_ms = at_ms;
+	wheel_add(&worker_of(f)->wheel, &f->timer, at_ms);
+}
+
 void
 flow_rearm(struct flow *f, uint64_t at_ms)
 {
-	struct worker *w = worker_of(f);
-
-	wheel_remove(&w->wheel, &f->timer);
-	wheel_add(&w->wheel, &f->timer, at_ms);
+	/* An early look costs one call; moving the entry costs more. */
+	if (f->timer_ms <= at_ms)
+		return;
+	wheel_remove(&worker_of(f)->wheel, &f->timer);
+	arm(f, at_ms);
 }
 
 /* Bytes wait in the kernel that no event has told us of yet: we were stalled,
@@ -479,11 +488,10 @@ idle_check(struct worker *w, struct flow *f)
 	if (has_unseen_input(&f->client) || has_unseen_input(&f->target))
 		f->activity_ms = now_ms;
 	if (f->activity_ms + f->listener->idle_timeout_ms > now_ms) {
-		wheel_add(&w->wheel, &f->timer,
-		    f->activity_ms + f->listener->idle_timeout_ms);
+		arm(f, f->activity_ms + f->listener->idle_timeout_ms);
 		return;
 	}
-	wheel_add(&w->wheel, &f->timer, now_ms); /* flow_end takes it out */
+	arm(f, now_ms); /* flow_end takes it out */
 	flow_end(f, FLOW_END_IDLE_TIMEOUT);
 }
 
@@ -497,7 +505,7 @@ flow_on_timer(struct worker *w, struct wheel_entry *e)
 		idle_check(w, f);
 		return;
 	}
-	wheel_add(&w->wheel, e, f->deadline_ms);
+	arm(f, f->deadline_ms);
 	if (f->deadline_ms > now_ms)
 		return;
 	if (f->state == FLOW_FLUSHING)
@@ -572,7 +580,7 @@ flow_accept(struct listener *l, int fd, const struct addr *client,
 	f->source = source;
 	listener_ref(l);
 	TAILQ_INSERT_TAIL(&w->flows, f, entry);
-	wheel_add(&w->wheel, &f->timer, w->poller.now_ms);
+	arm(f, w->poller.now_ms + FLOW_FIRST_LOOK_MS);
 	w->n_flows++;
 	sb_add(&w->block->active_flows, 1);
 	sb_add(&l->counters->active_flows, 1);

@@ -30,6 +30,8 @@
 #define FLOW_TARGETS_TRIED_MAX 8
 #define FLOW_FLUSH_DEADLINE_MS 5000
 #define FLOW_FLUSH_POLL_MS 4
+/* A new flow is looked at first after this, if no deadline is earlier. */
+#define FLOW_FIRST_LOOK_MS 3000
 /* No descriptor or memory for the target socket: asked again after this. */
 #define FLOW_RESOURCE_RETRY_MS 100
 
@@ -39,6 +41,7 @@ struct flow {
 	TAILQ_ENTRY(flow) entry;
 	STAILQ_ENTRY(flow) queued; /* busy, flushing or ended list */
 	struct wheel_entry timer;
+	uint64_t timer_ms; /* when the wheel looks at it */
 	struct listener *listener;
 	struct source *source;
 	uint64_t id;
@@ -94,7 +97,8 @@ void flow_connect_timeout(struct flow *f);
 
 /* flow.c: the target answered. */
 void flow_established(struct flow *f);
-/* Puts the flow's next look into the wheel. */
+/* The wheel shall look at the flow at at_ms at the latest: moves the entry only
+ * when it would come too late. */
 void flow_rearm(struct flow *f, uint64_t at_ms);
 
 #endif

@@ -9,6 +9,7 @@ wheel_init(struct wheel *w, uint64_t now_ms)
 	for (size_t i = 0; i < WHEEL_SLOTS; i++)
 		LIST_INIT(&w->slots[i]);
 	w->tick = now_ms / WHEEL_TICK_MS;
+	w->next = UINT64_MAX;
 	w->n_entries = 0;
 }
 
@@ -23,6 +24,8 @@ wheel_add(struct wheel *w, struct wheel_entry *e, uint64_t at_ms)
 	if (tick > w->tick + WHEEL_SLOTS - 1)
 		tick = w->tick + WHEEL_SLOTS - 1;
 	LIST_INSERT_HEAD(&w->slots[tick % WHEEL_SLOTS], e, link);
+	if (tick < w->next)
+		w->next = tick;
 	w->n_entries++;
 }
 
@@ -62,17 +65,19 @@ wheel_advance(struct wheel *w, uint64_t now_ms,
 }
 
 int
-wheel_next_ms(const struct wheel *w, uint64_t now_ms)
+wheel_next_ms(struct wheel *w, uint64_t now_ms)
 {
-	if (w->n_entries == 0)
-		return -1;
-	for (uint64_t tick = w->tick + 1; tick < w->tick + WHEEL_SLOTS;
-	     tick++) {
-		uint64_t at_ms = tick * WHEEL_TICK_MS;
+	uint64_t at_ms;
 
-		if (LIST_EMPTY(&w->slots[tick % WHEEL_SLOTS]))
-			continue;
-		return at_ms > now_ms ? (int)(at_ms - now_ms) : 0;
+	if (w->n_entries == 0) {
+		w->next = UINT64_MAX;
+		return -1;
 	}
-	return 0;
+	/* Looks at each slot once, not once a turn. */
+	if (w->next <= w->tick)
+		w->next = w->tick + 1;
+	while (LIST_EMPTY(&w->slots[w->next % WHEEL_SLOTS]))
+		w->next++;
+	at_ms = w->next * WHEEL_TICK_MS;
+	return at_ms > now_ms ? (int)(at_ms - now_ms) : 0;
 }

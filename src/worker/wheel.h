@@ -22,6 +22,7 @@ LIST_HEAD(wheel_list, wheel_entry);
 struct wheel {
 	struct wheel_list slots[WHEEL_SLOTS];
 	uint64_t tick; /* the last tick handled */
+	uint64_t next; /* no entry is before this tick */
 	uint32_t n_entries;
 };
 
@@ -37,6 +38,6 @@ void wheel_advance(struct wheel *w, uint64_t now_ms,
     void (*fire)(void *arg, struct wheel_entry *e), void *arg);
 
 /* Milliseconds until the next tick with entries, -1 when there are none. */
-int wheel_next_ms(const struct wheel *w, uint64_t now_ms);
+int wheel_next_ms(struct wheel *w, uint64_t now_ms);
 
 #endif
