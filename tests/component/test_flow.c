@@ -1,0 +1,374 @@
+/* worker/flow: bytes both ways, half-close, FIN and RST, records, lists. */
+#include "worker/flow.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "faults.h"
+#include "support/expect.h"
+#include "worker_fixture.h"
+#include "worker/listener.h"
+
+static int
+setup(void **state)
+{
+	rig_setup(state);
+	rig_add_target(*state, 4096);
+	rig_apply_keys(*state, "", "", "");
+	return 0;
+}
+
+static void
+close_flow(struct rig_flow f)
+{
+	close(f.client);
+	close(f.target);
+}
+
+static void
+the_target_may_speak_first(void **state)
+{
+	struct rig *r = *state;
+	struct rig_flow f = rig_open(r);
+
+	peer_send_all(f.target, "220 ready\r\n", 11);
+	rig_expect(r, f.client, "220 ready\r\n");
+	peer_send_all(f.client, "EHLO me\r\n", 9);
+	rig_expect(r, f.target, "EHLO me\r\n");
+	close_flow(f);
+}
+
+static void
+bytes_sent_before_the_target_is_there_arrive(void **state)
+{
+	struct rig *r = *state;
+	struct rig_flow f = {.client = rig_connect(r)};
+
+	RIG_WAIT(r, rig_flow(r) != NULL || true);
+	peer_send_all(f.client, "EHLO early\r\n", 12);
+	f.target = rig_accept(r, 0);
+	rig_expect(r, f.target, "EHLO early\r\n");
+	close_flow(f);
+}
+
+static void
+client_fin_reaches_target_while_target_keeps_sending(void **state)
+{
+	struct rig *r = *state;
+	struct rig_flow f = rig_open(r);
+	const struct flow_record *end;
+
+	peer_send_all(f.client, "QUIT\r\n", 6);
+	peer_fin(f.client);
+	rig_expect(r, f.target, "QUIT\r\n");
+	assert_i64(rig_read_end(r, f.target), PEER_FIN);
+	assert_u64(r->worker->n_flows, 1);
+	for (int i = 0; i < 5; i++) {
+		peer_send_all(f.target, "221 bye\r\n", 9);
+		rig_expect(r, f.client, "221 bye\r\n");
+	}
+	peer_fin(f.target);
+	assert_i64(rig_read_end(r, f.client), PEER_FIN);
+	end = rig_only_end(r);
+	assert_i64(end->reason, FLOW_END_CLIENT_FIN);
+	assert_u64(end->client_to_target_bytes, 6);
+	assert_u64(end->target_to_client_bytes, 45);
+	close_flow(f);
+}
+
+static void
+target_fin_reaches_client_while_client_keeps_sending(void **state)
+{
+	struct rig *r = *state;
+	struct rig_flow f = rig_open(r);
+
+	peer_send_all(f.target, "421 no\r\n", 8);
+	peer_fin(f.target);
+	rig_expect(r, f.client, "421 no\r\n");
+	assert_i64(rig_read_end(r, f.client), PEER_FIN);
+	for (int i = 0; i < 5; i++) {
+		peer_send_all(f.client, "NOOP\r\n", 6);
+		rig_expect(r, f.target, "NOOP\r\n");
+	}
+	peer_fin(f.client);
+	assert_i64(rig_read_end(r, f.target), PEER_FIN);
+	assert_i64(rig_only_end(r)->reason, FLOW_END_TARGET_FIN);
+	close_flow(f);
+}
+
+/* Reads with the worker until size bytes of the pattern and then FIN came. */
+static void
+expect_pattern(struct rig *r, int fd, char *buffer, size_t size)
+{
+	rig_read(r, fd, buffer, size);
+	assert_memory_equal(buffer, pattern(), size);
+	assert_i64(rig_read_end(r, fd), PEER_FIN);
+}
+
+static void
+ten_mib_each_way_at_once_arrive_whole(void **state)
+{
+	static char back[PATTERN_MAX], forth[PATTERN_MAX];
+	struct rig *r = *state;
+	struct rig_flow f = rig_open(r);
+	size_t up = 0, down = 0, got_up = 0, got_down = 0;
+
+	WAIT_UNTIL(got_up == PATTERN_MAX && got_down == PATTERN_MAX, {
+		size_t n = PATTERN_MAX - got_up;
+
+		up += peer_send(f.client, pattern() + up, PATTERN_MAX - up);
+		down +=
+		    peer_send(f.target, pattern() + down, PATTERN_MAX - down);
+		rig_turn(r);
+		if (n > 0 &&
+		    peer_read(f.target, forth + got_up, &n) == PEER_DATA)
+			got_up += n;
+		n = PATTERN_MAX - got_down;
+		if (n > 0 &&
+		    peer_read(f.client, back + got_down, &n) == PEER_DATA)
+			got_down += n;
+	});
+	assert_memory_equal(forth, pattern(), PATTERN_MAX);
+	assert_memory_equal(back, pattern(), PATTERN_MAX);
+	assert_u64(sb_get(&r->block->listeners[0].client_to_target_bytes),
+	    PATTERN_MAX);
+	assert_u64(
+	    sb_get(&r->block->targets[10].target_to_client_bytes), PATTERN_MAX);
+	RIG_WAIT(r, r->worker->pipes.n_lent == 0);
+	close_flow(f);
+}
+
+static void
+a_mib_and_fin_arrive_behind_a_slow_start_of_reading(void **state)
+{
+	static char buffer[PATTERN_MAX];
+	struct rig *r = *state;
+	struct rig_flow f = rig_open(r);
+	size_t sent = 0;
+
+	while (sent < PATTERN_MAX / 4) {
+		size_t n = peer_send(
+		    f.client, pattern() + sent, PATTERN_MAX / 4 - sent);
+
+		sent += n;
+		rig_turn(r);
+		if (n == 0)
+			break;
+	}
+	peer_fin(f.client);
+	expect_pattern(r, f.target, buffer, sent);
+	close_flow(f);
+}
+
+/* Three flows that use up their turns do not keep a fourth from its bytes. */
+static void
+bulk_flows_leave_room_for_a_small_one(void **state)
+{
+	static char sink[1 << 20];
+	struct rig *r = *state;
+	struct rig_flow bulk[3], small;
+	size_t sent[3] = {0};
+
+	for (int i = 0; i < 3; i++)
+		bulk[i] = rig_open(r);
+	small = rig_open(r);
+	peer_send_all(small.client, "NOOP\r\n", 6);
+	for (int turn = 0; turn < 50; turn++) {
+		for (int i = 0; i < 3; i++) {
+			size_t n = sizeof(sink);
+
+			sent[i] +=
+			    peer_send(bulk[i].client, pattern(), sizeof(sink));
+			(void)peer_read(bulk[i].target, sink, &n);
+		}
+		rig_turn(r);
+	}
+	rig_expect(r, small.target, "NOOP\r\n");
+	for (int i = 0; i < 3; i++) {
+		assert_u64_between(sent[i], 100000, UINT64_MAX);
+		close_flow(bulk[i]);
+	}
+	close_flow(small);
+}
+
+static void
+a_record_says_who_talked_with_whom(void **state)
+{
+	struct rig *r = *state;
+	struct rig_flow f = rig_open(r);
+	struct sockaddr_storage ss;
+	socklen_t len = sizeof(ss);
+	struct addr client;
+	const struct flow_record *end;
+
+	getsockname(f.client, (struct sockaddr *)&ss, &len);
+	addr_from_sockaddr((struct sockaddr *)&ss, &client);
+	peer_fin(f.client);
+	peer_fin(f.target);
+	end = rig_only_end(r);
+	assert_true(addr_equal(&end->client, &client));
+	assert_true(addr_equal(&end->listener, &r->listeners[0].addr));
+	assert_true(addr_equal(&end->target, &r->targets[0].addr));
+	assert_i64(end->state, FLOW_CLOSING);
+	assert_i64(end->listener_slot, 0);
+	assert_i64(end->target_slot, RIG_FIRST_TARGET_SLOT);
+	assert_i64(end->retries, 0);
+	assert_i64(end->worker, 7);
+	assert_u64_between(end->connect_us, 1, 20000000);
+	assert_u64_between(end->duration_us, end->connect_us, 60000000);
+	assert_u64_between(end->start_us, 1600000000000000, UINT64_MAX);
+	close_flow(f);
+}
+
+static void
+counters_tell_of_a_flow_from_start_to_end(void **state)
+{
+	struct rig *r = *state;
+	struct sb_listener *l = &r->block->listeners[0];
+	struct sb_target_counters *t = &r->block->targets[10];
+	struct rig_flow f = rig_open(r);
+
+	assert_u64(sb_get(&l->active_flows), 1);
+	assert_u64(sb_get(&t->active_flows), 1);
+	assert_u64(sb_get(&r->block->active_flows), 1);
+	assert_u64(sb_get(&r->block->accepted_flows), 1);
+	assert_u64(sb_get(&l->new_flows), 1);
+	assert_u64(sb_get(&t->new_flows), 1);
+	assert_u64(sb_get(&l->unhealthy_routing_flows), 0);
+	close_flow(f);
+	RIG_WAIT(r, r->n_ends == 1);
+	assert_u64(sb_get(&l->active_flows), 0);
+	assert_u64(sb_get(&t->active_flows), 0);
+	assert_u64(sb_get(&l->rejected_flows), 0);
+}
+
+/* ---- lists ------------------------------------------------------------ */
+
+#define MANY ((int)CHANNEL_RECORDS_MAX + 20)
+
+static void
+list(struct rig *r, uint32_t request, uint32_t limit)
+{
+	struct channel_list_flows ask = {.request = request, .limit = limit};
+
+	r->n_listed = r->n_list_messages = 0;
+	r->list_complete = false;
+	rig_send(r, CHANNEL_LIST_FLOWS, &ask, sizeof(ask));
+	RIG_WAIT(r, r->list_complete);
+	assert_u64(r->list_request, request);
+}
+
+static void
+a_list_longer_than_a_message_comes_in_parts(void **state)
+{
+	static int clients[MANY];
+	struct rig *r = *state;
+	bool seen[MANY + 2] = {false};
+	uint64_t first;
+
+	for (int i = 0; i < MANY; i++) {
+		clients[i] = rig_connect(r);
+		RIG_WAIT(r, r->worker->n_flows == (uint32_t)i + 1);
+	}
+	RIG_WAIT(r, sb_get(&r->block->targets[10].new_flows) == (uint64_t)MANY);
+	list(r, 77, 100000);
+	assert_u64(r->n_listed, MANY);
+	assert_u64(r->n_list_messages, 2);
+	first = r->listed[0].id;
+	for (int i = 0; i < MANY; i++) {
+		assert_i64(r->listed[i].state, FLOW_ESTABLISHED);
+		assert_u64_between(r->listed[i].id, first, first + MANY - 1);
+		assert_false(seen[r->listed[i].id - first]);
+		seen[r->listed[i].id - first] = true;
+	}
+	list(r, 78, 5);
+	assert_u64(r->n_listed, 5);
+	list(r, 79, 0);
+	assert_u64(r->n_listed, 0);
+	for (int i = 0; i < MANY; i++)
+		close(clients[i]);
+}
+
+static void
+an_empty_list_is_answered(void **state)
+{
+	list(*state, 1, 100);
+	assert_u64(((struct rig *)*state)->n_listed, 0);
+}
+
+static void
+messages_of_the_wrong_size_are_ignored(void **state)
+{
+	struct rig *r = *state;
+	struct rig_flow f = rig_open(r);
+	struct channel_end_flows bad = {
+	    .target_slot = 10, .reason = FLOW_END_REASON_COUNT};
+
+	rig_send(r, CHANNEL_LIST_FLOWS, "x", 1);
+	rig_send(r, CHANNEL_END_FLOWS, "x", 1);
+	rig_send(r, CHANNEL_END_FLOWS, &bad, sizeof(bad));
+	rig_send(r, (enum channel_type)99, NULL, 0);
+	list(r, 5, 10);
+	assert_u64(r->n_list_messages, 1);
+	assert_u64(r->n_listed, 1);
+	assert_true(rig_logged(r, "unknown message type 99"));
+	close_flow(f);
+}
+
+static void
+without_a_flow_log_no_records_are_sent(void **state)
+{
+	struct rig *r = *state;
+	struct rig_flow f;
+
+	r->flow_log_off = true;
+	rig_apply_keys(r, "", "", "");
+	f = rig_open(r);
+	close_flow(f);
+	RIG_WAIT(r, r->worker->n_flows == 0);
+	list(r, 1, 1);
+	assert_u64(r->n_ends, 0);
+}
+
+static void
+records_for_a_slow_supervisor_are_dropped_and_counted(void **state)
+{
+	struct rig *r = *state;
+
+	fault_set(FAULT_SENDMSG, 0, UINT32_MAX, EAGAIN);
+	for (int i = 0; i < WORKER_RECORDS + 3; i++) {
+		struct rig_flow f = rig_open(r);
+
+		close_flow(f);
+		RIG_WAIT(r, r->worker->n_flows == 0);
+	}
+	assert_u64(sb_get(&r->block->dropped_records), WORKER_RECORDS + 3);
+	assert_u64(r->n_ends, 0);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, rig_teardown)
+
+int
+main(void)
+{
+	const struct CMUnitTest flow[] = {
+	    TEST(the_target_may_speak_first),
+	    TEST(bytes_sent_before_the_target_is_there_arrive),
+	    TEST(client_fin_reaches_target_while_target_keeps_sending),
+	    TEST(target_fin_reaches_client_while_client_keeps_sending),
+	    TEST(ten_mib_each_way_at_once_arrive_whole),
+	    TEST(a_mib_and_fin_arrive_behind_a_slow_start_of_reading),
+	    TEST(bulk_flows_leave_room_for_a_small_one),
+	    TEST(a_record_says_who_talked_with_whom),
+	    TEST(counters_tell_of_a_flow_from_start_to_end),
+	    TEST(a_list_longer_than_a_message_comes_in_parts),
+	    TEST(an_empty_list_is_answered),
+	    TEST(messages_of_the_wrong_size_are_ignored),
+	    TEST(without_a_flow_log_no_records_are_sent),
+	    TEST(records_for_a_slow_supervisor_are_dropped_and_counted),
+	};
+
+	return cmocka_run_group_tests(flow, NULL, NULL);
+}
