@@ -155,13 +155,16 @@ def resident_kib(pid):
 
 
 @SENDERS
-def test_peer_that_never_reads_bounds_memory(sender, network, nlbd, target):
+def test_peer_that_never_reads_bounds_memory(sender, network, nlbd):
     """The senders are held back, nlbd does not grow."""
-    flows = [(connect(network.client, nlbd.address), target.accept())
-             for _ in range(STALLED)]
+    with Target(network.server, TARGET4[0], ini.TARGET_PORT,
+                receive_buffer=65536) as target:
+        flows = [(connect(network.client, nlbd.address,
+                          receive_buffer=65536), target.accept())
+                 for _ in range(STALLED)]
     workers = list(nlbd.worker_pids().values())
     before = sum(map(resident_kib, workers))
-    data = stream(32 * MIB)
+    data = stream(24 * MIB)
     try:
         for pair in flows:
             source, _ = sides(pair, sender)

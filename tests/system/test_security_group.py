@@ -15,9 +15,7 @@ LISTED = {4: CLIENT4[0], 6: CLIENT6[0]}
 UNLISTED = {4: CLIENT4[2], 6: CLIENT6[2]}
 FRONT = {4: (FRONT4, PORT), 6: (FRONT6, PORT)}
 FAMILIES = [pytest.param(4, id="ipv4"), pytest.param(6, id="ipv6")]
-SYN_RETRANSMITTED_S = 2.5  # the first one comes after 1 s
-
-pytestmark = pytest.mark.quick
+SYN_RETRANSMITTED_S = 1.6  # the first one comes after 1 s
 
 
 def rule(source, port=PORT):
@@ -74,6 +72,7 @@ def assert_reset(network, nlbd, family, source):
     return nlbd.flow_record(name)
 
 
+@pytest.mark.quick
 @pytest.mark.parametrize("family", FAMILIES)
 def test_unlisted_source_gets_no_answer(family, network, start_nlbd, target):
     nlbd = start_nlbd(both_listed())
@@ -83,6 +82,7 @@ def test_unlisted_source_gets_no_answer(family, network, start_nlbd, target):
     assert nlbd.flow_log() == []
 
 
+@pytest.mark.quick
 @pytest.mark.parametrize("family", FAMILIES)
 def test_listed_source_is_served(family, network, start_nlbd, target):
     start_nlbd(both_listed())
@@ -92,6 +92,7 @@ def test_listed_source_is_served(family, network, start_nlbd, target):
         assert peer.read_to_end() == FIN
 
 
+@pytest.mark.quick
 @pytest.mark.parametrize("family", FAMILIES)
 def test_removed_source_keeps_its_flow_and_loses_its_next_syn(
         family, network, start_nlbd, target):
@@ -112,6 +113,7 @@ def test_removed_source_keeps_its_flow_and_loses_its_next_syn(
         assert client.read_to_end() == FIN
 
 
+@pytest.mark.quick
 def test_added_source_is_served_after_reload(network, start_nlbd, target):
     nlbd = start_nlbd(both_listed())
     nlbd.reload(both_listed() | {ini.SECURITY_GROUP: {
@@ -140,6 +142,7 @@ def test_many_rules_decide_as_few_do(network, start_nlbd, target):
     assert_dropped(network, 4, UNLISTED[4])
 
 
+@pytest.mark.quick
 @pytest.mark.parametrize("family", FAMILIES)
 def test_reset_action_resets_and_says_who_knocked(family, network, start_nlbd,
                                                   target):
@@ -158,6 +161,7 @@ def test_reset_action_resets_and_says_who_knocked(family, network, start_nlbd,
     peer.sock.close()
 
 
+@pytest.mark.quick
 def test_outbound_rules_bind_flows(network, start_nlbd):
     """A target that no outbound rule allows never gets a flow."""
     sections = both_listed()
@@ -175,6 +179,7 @@ def test_outbound_rules_bind_flows(network, start_nlbd):
             forbidden.accept(deadline_s=0.2)
 
 
+@pytest.mark.quick
 def test_no_allowed_target_resets_the_client(network, start_nlbd, target):
     sections = both_listed()
     sections[ini.SECURITY_GROUP]["Outbound.none"] = (
@@ -198,6 +203,7 @@ def is_silent(peer):
         peer.sock.settimeout(10)
 
 
+@pytest.mark.quick
 def test_source_over_its_limit_is_reset_and_others_are_served(
         network, start_nlbd, target):
     nlbd = start_nlbd(both_listed(workers=1, MaxFlowsPerSource=2)
@@ -226,6 +232,7 @@ def test_source_over_its_limit_is_reset_and_others_are_served(
         peer.sock.close()
 
 
+@pytest.mark.quick
 def test_listener_at_max_flows_pauses_and_resumes(network, start_nlbd,
                                                   target):
     sections = both_listed(workers=1, MaxFlowsPerSource=0)

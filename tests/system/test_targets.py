@@ -71,8 +71,8 @@ def test_a_closed_and_a_silent_target_cost_no_session(network, start_nlbd,
             network.server.filter_input()
     assert result.failed == {}, result
     assert result.ok == scaled(10_000, 2_000)
-    assert nlbd.process.find_line(f"{closed}.*unhealthy")
-    assert nlbd.process.find_line(f"{silent}.*unhealthy")
+    for address in (closed, silent):
+        nlbd.process.wait_line(f"{address}.*unhealthy", 5)
 
     echo.serve(closed)
     for address in (closed, silent):

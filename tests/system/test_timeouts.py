@@ -49,7 +49,7 @@ def test_idle_flow_is_reset_on_both_sides(network, start_nlbd, target):
     sections = ini.base()
     sections[ini.LISTENER]["tcp.idle_timeout.seconds"] = 2
     nlbd = start_nlbd(sections)
-    assert nlbd.process.find_line("warning"), "2 s is not an NLB's value"
+    nlbd.process.wait_line("warning: tcp.idle_timeout.seconds", 5)
     with connect(network.client, nlbd.address) as idle, \
             target.accept() as idle_target, \
             connect(network.client, nlbd.address) as busy, \

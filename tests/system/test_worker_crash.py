@@ -148,7 +148,6 @@ def test_hanging_worker_is_replaced(network, start_nlbd, echo):
     assert result.failed == {}, "its share of the connects is served again"
 
 
-@pytest.mark.quick
 def test_crash_loop_backs_off(network, start_nlbd, echo):
     """A worker that dies at once, again and again, does not become a fork
     bomb, and the other one goes on serving its flows."""
