@@ -41,15 +41,10 @@ side_note_events(struct side *s, uint32_t events)
 		s->fin_pending = true;
 	if ((events & EPOLLPRI) != 0)
 		s->urgent = true;
-	if ((events & EPOLLERR) != 0) {
-		int err = 0;
-		socklen_t len = sizeof(err);
-
-		if (getsockopt(s->fd, SOL_SOCKET, SO_ERROR, &err, &len) == -1)
-			err = errno;
-		if (err != 0)
-			side_set_error(s, err);
-	}
+	/* The socket keeps its errno for the next call on it; that it was
+	 * reset is all that must not be forgotten. */
+	if ((events & EPOLLERR) != 0)
+		side_set_error(s, ECONNRESET);
 }
 
 uint64_t

@@ -90,7 +90,7 @@ uint64_t pump_held_bytes(const struct pump *p);
 /* Drops what is held and returns the pipe. */
 void pump_release(struct pump *p, const struct pump_resources *res);
 
-/* The events of a poller, noted in the side. SO_ERROR is read on EPOLLERR. */
+/* The events of a poller, noted in the side; EPOLLERR is a reset. */
 void side_note_events(struct side *s, uint32_t events);
 /* Keeps the first error only; err is a positive errno. */
 void side_set_error(struct side *s, int err);

@@ -10,6 +10,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -396,6 +397,8 @@ worker_main(uint32_t block_index)
 		return 71;
 	}
 	log_set_sink(log_to_supervisor, &w);
+	/* exec of /proc/self/exe left us the name "exe". */
+	(void)prctl(PR_SET_NAME, "nlbd-worker", 0, 0, 0);
 	setproctitle("worker %u", atomic_load(&w.block->worker_index));
 	while (!w.poller.stopped)
 		poller_turn(&w.poller, max_wait_ms(&w));
