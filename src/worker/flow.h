@@ -81,6 +81,10 @@ bool flow_run_busy(struct worker *w);
 void flow_poll_flushing(struct worker *w);
 void flow_reap(struct worker *w);
 
+/* Its target was taken out of service and its flows shall end. One that still
+ * connects has lost nothing yet: it goes to the next target. */
+void flow_lose_target(struct flow *f, enum flow_end_reason reason);
+
 /* What is known of f now. */
 void flow_fill_record(const struct flow *f, struct flow_record *r);
 /* A connection that was refused before it became a flow. */
@@ -94,6 +98,8 @@ void flow_connect_next(struct flow *f);
 void flow_connect_event(struct flow *f, uint32_t events);
 /* The connect deadline passed. */
 void flow_connect_timeout(struct flow *f);
+/* The target it connects to was taken out of service: the next one. */
+void flow_connect_elsewhere(struct flow *f);
 
 /* flow.c: the target answered. */
 void flow_established(struct flow *f);

@@ -315,3 +315,9 @@ flow_connect_timeout(struct flow *f)
 	else
 		failed(f, ETIMEDOUT);
 }
+
+void
+flow_connect_elsewhere(struct flow *f)
+{
+	failed(f, ETIMEDOUT);
+}

@@ -213,7 +213,7 @@ end_flows_of_target(struct worker *w, const struct channel_end_flows *m)
 		return;
 	TAILQ_FOREACH_SAFE (f, &w->flows, entry, next)
 		if (f->target_slot == m->target_slot)
-			flow_end(f, m->reason);
+			flow_lose_target(f, m->reason);
 }
 
 static void
