@@ -169,6 +169,9 @@ accept_one(struct listener *l)
 	}
 	switch (errno) {
 	case EAGAIN:
+	case EBADF:
+	case EINVAL: /* no listening socket any more: asking again is no use */
+	case ENOTSOCK:
 		return false;
 	case EMFILE:
 	case ENFILE:

@@ -76,6 +76,9 @@ read_message(struct channel_message *m, struct update *u)
 	if (m->size != sizeof(u->head) + slots_size + listeners_size)
 		return -EPROTO;
 	u->target_slots = (const void *)(p + sizeof(u->head));
+	for (uint32_t i = 0; i < u->head.n_targets; i++)
+		if (u->target_slots[i] >= SB_TARGETS)
+			return -EPROTO;
 	memcpy(u->listeners, p + sizeof(u->head) + slots_size, listeners_size);
 	for (uint32_t i = 0; i < u->head.n_listeners; i++)
 		n_fds += u->listeners[i].has_fd;
@@ -172,7 +175,9 @@ configure_listeners(struct worker *w, const struct update *u)
 static void
 set_limits(struct worker *w, const struct update *u)
 {
-	uint32_t by_fds = fd_budget_max_flows(&w->budget) + w->n_flows;
+	/* As if nothing were open: a pipe is as many descriptors as a flow. */
+	uint32_t by_fds = fd_budget_max_flows(&w->budget) + w->n_flows +
+			  w->pipes.n_idle + w->pipes.n_lent;
 
 	w->max_flows = u->head.max_flows < by_fds ? u->head.max_flows : by_fds;
 	w->max_flows_per_source = u->head.max_flows_per_source;
