@@ -91,6 +91,8 @@ rig_setup(void **state)
 	uv_loop_t first;
 
 	fault_reset();
+	/* Past what the last test logged: no message is one too many. */
+	fault_skip_clock(20000);
 	/* libuv keeps a pipe of its first loop for ever. */
 	uv_loop_init(&first);
 	uv_loop_close(&first);
