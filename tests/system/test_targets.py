@@ -55,22 +55,26 @@ def test_a_closed_and_a_silent_target_cost_no_session(network, start_nlbd,
     """10,000 sessions while one target refuses and one swallows everything."""
     closed, silent = THREE[1], THREE[2]
     nlbd = start_nlbd(config(), healthy=3)
-    with Load(network, nlbd.address, count=scaled(10_000, 2_000), rate=1000,
-              concurrency=4000, deadline=20) as load:
-        echo.refuse(closed)
-        network.server.filter_input(
-            f"ip daddr {silent} tcp dport {ini.TARGET_PORT} drop")
-        try:
+    # Both fail before the load begins: a connection that waits in the closed
+    # port's queue would be the target's own reset. No health check has seen
+    # it yet.
+    echo.refuse(closed)
+    network.server.filter_input(
+        f"ip daddr {silent} tcp dport {ini.TARGET_PORT} drop")
+    try:
+        with Load(network, nlbd.address, count=scaled(10_000, 2_000),
+                  rate=1000, concurrency=4000, deadline=20) as load:
             for address in (closed, silent):
                 nlbd.wait_state(address, "unhealthy")
                 assert nlbd.health()[address] == (
                     "unhealthy", "Target.FailedHealthChecks")
             assert nlbd.health()[THREE[0]] == ("healthy", None)
             result = load.result(90)
-        finally:
-            network.server.filter_input()
+    finally:
+        network.server.filter_input()
     assert result.failed == {}, result
     assert result.ok == scaled(10_000, 2_000)
+    assert any(record["retries"] for record in nlbd.flow_log())
     for address in (closed, silent):
         nlbd.process.wait_line(f"{address}.*unhealthy", 5)
 
