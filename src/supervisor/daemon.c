@@ -454,9 +454,21 @@ close_handle(uv_handle_t *handle, void *arg)
 		uv_close(handle, NULL);
 }
 
+/* Closing a signal handle brings the default action back: one SIGTERM more must
+ * not turn a clean end into a killed process. */
+static void
+block_signals(void)
+{
+	sigset_t all;
+
+	sigfillset(&all);
+	(void)sigprocmask(SIG_BLOCK, &all, NULL);
+}
+
 static void
 clean_up(struct daemon *d)
 {
+	block_signals();
 	if (d->admin != NULL)
 		admin_destroy(d->admin);
 	/* Nobody hears the answers any more, but requests wait for them. */
