@@ -9,6 +9,8 @@
 #include <unistd.h>
 #include <uv.h>
 
+#include <bsd/unistd.h>
+
 #include "base/log.h"
 #include "ipc/channel.h"
 #include "ipc/scoreboard.h"
@@ -121,6 +123,13 @@ run(uint32_t block)
 	_exit(5);
 }
 
+static void
+real_worker(int argc, char **argv, uint32_t block)
+{
+	setproctitle_init(argc, argv, environ);
+	exit(worker_main(block)); /* not _exit: coverage is written */
+}
+
 void
 fake_worker_run_if_asked(int argc, char **argv)
 {
@@ -131,7 +140,7 @@ fake_worker_run_if_asked(int argc, char **argv)
 	block = (uint32_t)strtoul(argv[2], NULL, 10);
 	fake.mode = getenv(FAKE_WORKER_ENV);
 	if (fake.mode == NULL)
-		exit(worker_main(block)); /* not _exit: coverage is written */
+		real_worker(argc, argv, block);
 	run(block);
 }
 
