@@ -1,0 +1,268 @@
+/* worker/poller: edges, and libuv as a member of the set. */
+#include "worker/poller.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "faults.h"
+#include "support/expect.h"
+#include "tcp_peers.h"
+
+struct item {
+	struct poll_item item; /* first */
+	unsigned calls;
+	uint32_t events;
+	struct item *removes; /* the other one of the batch */
+};
+
+struct set {
+	uv_loop_t loop;
+	struct poller poller;
+	unsigned batches, more; /* batches that want another turn */
+};
+
+static bool
+after_batch(void *arg)
+{
+	struct set *s = arg;
+
+	s->batches++;
+	if (s->more == 0)
+		return false;
+	s->more--;
+	return true;
+}
+
+static void
+on_event(struct poll_item *p, uint32_t events)
+{
+	struct item *i = (struct item *)p;
+
+	i->calls++;
+	i->events |= events;
+	if (i->removes != NULL)
+		i->removes->item.on_event = NULL;
+}
+
+static int
+setup(void **state)
+{
+	struct set *s = calloc(1, sizeof(*s));
+
+	fault_reset();
+	uv_loop_init(&s->loop);
+	assert_i64(poller_init(&s->poller, &s->loop, after_batch, s), 0);
+	*state = s;
+	return 0;
+}
+
+static int
+teardown(void **state)
+{
+	struct set *s = *state;
+
+	fault_reset();
+	poller_fini(&s->poller);
+	assert_i64(uv_loop_close(&s->loop), 0);
+	free(s);
+	return 0;
+}
+
+static void
+watch(struct set *s, int fd, struct item *item)
+{
+	*item = (struct item){.item.on_event = on_event};
+	assert_i64(
+	    poller_add(&s->poller, fd, POLLER_FLOW_EVENTS, &item->item), 0);
+}
+
+static void
+an_edge_is_told_once_and_the_next_one_again(void **state)
+{
+	struct set *s = *state;
+	struct item item;
+	int a, b;
+
+	peer_pair(&a, &b);
+	watch(s, a, &item);
+	WAIT_UNTIL((item.events & EPOLLOUT) != 0, poller_turn(&s->poller, 1));
+	peer_send_all(b, "x", 1);
+	item.calls = 0;
+	WAIT_UNTIL(item.calls > 0, poller_turn(&s->poller, 1));
+	assert_true((item.events & EPOLLIN) != 0);
+	item.calls = 0;
+	for (int i = 0; i < 20; i++)
+		poller_turn(&s->poller, 1);
+	assert_u64(item.calls, 0);
+	/* Unread as it is, more bytes and FIN are edges. */
+	peer_send_all(b, "y", 1);
+	WAIT_UNTIL(item.calls == 1, poller_turn(&s->poller, 1));
+	peer_fin(b);
+	WAIT_UNTIL((item.events & EPOLLRDHUP) != 0, poller_turn(&s->poller, 1));
+	close(a);
+	close(b);
+}
+
+static void
+a_removed_item_hears_nothing_more_of_its_batch(void **state)
+{
+	struct set *s = *state;
+	struct item one, two;
+	int a, b;
+
+	peer_pair(&a, &b);
+	watch(s, a, &one);
+	watch(s, b, &two);
+	/* Both are writable: one batch, and whoever is first ends both. */
+	one.removes = &two;
+	two.removes = &one;
+	poller_turn(&s->poller, 1);
+	assert_u64(one.calls + two.calls, 1);
+	close(a);
+	close(b);
+}
+
+static void
+a_descriptor_taken_out_is_silent_and_modify_changes_interest(void **state)
+{
+	struct set *s = *state;
+	struct item item = {.item.on_event = on_event};
+	int fds[2];
+
+	assert_i64(pipe(fds), 0);
+	assert_i64(poller_add(&s->poller, fds[0], EPOLLIN, &item.item), 0);
+	assert_i64(write(fds[1], "x", 1), 1);
+	poller_turn(&s->poller, 5);
+	poller_turn(&s->poller, 5);
+	assert_u64(item.calls, 2); /* level-triggered */
+	assert_i64(poller_modify(&s->poller, fds[0], 0, &item.item), 0);
+	poller_turn(&s->poller, 1);
+	assert_u64(item.calls, 2);
+	assert_i64(poller_modify(&s->poller, fds[0], EPOLLIN, &item.item), 0);
+	poller_turn(&s->poller, 5);
+	assert_u64(item.calls, 3);
+	poller_remove(&s->poller, fds[0]);
+	poller_turn(&s->poller, 1);
+	assert_u64(item.calls, 3);
+	assert_errno(
+	    poller_modify(&s->poller, fds[0], EPOLLIN, &item.item), -ENOENT);
+	close(fds[0]);
+	close(fds[1]);
+}
+
+static void
+on_timer(uv_timer_t *timer)
+{
+	++*(unsigned *)timer->data;
+}
+
+/* With nothing else to wake it, a libuv timer bounds the wait. */
+static void
+timers_of_libuv_fire_in_time(void **state)
+{
+	struct set *s = *state;
+	unsigned fired = 0;
+	uv_timer_t timer;
+	uint64_t start = peer_now_ms();
+
+	uv_timer_init(&s->loop, &timer);
+	timer.data = &fired;
+	uv_timer_start(&timer, on_timer, 50, 0);
+	WAIT_UNTIL(fired == 1, poller_turn(&s->poller, -1));
+	assert_u64_between(peer_now_ms() - start, 45, PEER_DEADLINE_MS);
+	/* Two turns at most: it waited in the kernel. */
+	assert_u64_between(s->batches, 1, 4);
+	uv_close((uv_handle_t *)&timer, NULL);
+	poller_turn(&s->poller, 0);
+}
+
+static void
+on_readable(uv_poll_t *poll, int status, int events)
+{
+	char c;
+
+	(void)status;
+	(void)events;
+	*(unsigned *)poll->data += (unsigned)read(0, &c, 0) + 1;
+	uv_poll_stop(poll);
+}
+
+/* libuv registers a watcher when it runs next: it must run though nothing
+ * happened yet. */
+static void
+a_watcher_of_libuv_started_between_turns_is_heard(void **state)
+{
+	struct set *s = *state;
+	unsigned seen = 0;
+	uv_poll_t poll;
+	int a, b;
+
+	peer_pair(&a, &b);
+	for (int i = 0; i < 5; i++)
+		poller_turn(&s->poller, 1);
+	uv_poll_init(&s->loop, &poll, a);
+	poll.data = &seen;
+	uv_poll_start(&poll, UV_READABLE, on_readable);
+	poller_turn(&s->poller, 1);
+	peer_send_all(b, "x", 1);
+	s->batches = 0;
+	WAIT_UNTIL(seen == 1, poller_turn(&s->poller, 1000));
+	assert_u64_between(s->batches, 1, 3);
+	uv_close((uv_handle_t *)&poll, NULL);
+	poller_turn(&s->poller, 0);
+	close(a);
+	close(b);
+}
+
+static void
+work_left_over_does_not_wait(void **state)
+{
+	struct set *s = *state;
+	uint64_t start = peer_now_ms();
+
+	s->more = 10;
+	poller_turn(&s->poller, 0);
+	while (s->more > 0)
+		poller_turn(&s->poller, 60000);
+	assert_u64_between(peer_now_ms() - start, 0, 10000);
+	assert_u64(s->batches, 10);
+}
+
+static void
+an_item_that_cannot_be_watched_is_said(void **state)
+{
+	struct set *s = *state;
+	struct item item = {.item.on_event = on_event};
+
+	assert_errno(poller_add(&s->poller, -1, EPOLLIN, &item.item), -EBADF);
+}
+
+static void
+a_set_that_cannot_be_made_leaves_nothing_open(void **state)
+{
+	struct set *s = *state;
+	struct poller p;
+
+	fault_set(FAULT_EPOLL_CTL, 0, 1, ENOMEM);
+	assert_errno(poller_init(&p, &s->loop, after_batch, s), -ENOMEM);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int
+main(void)
+{
+	const struct CMUnitTest poller[] = {
+	    TEST(an_edge_is_told_once_and_the_next_one_again),
+	    TEST(a_removed_item_hears_nothing_more_of_its_batch),
+	    TEST(a_descriptor_taken_out_is_silent_and_modify_changes_interest),
+	    TEST(timers_of_libuv_fire_in_time),
+	    TEST(a_watcher_of_libuv_started_between_turns_is_heard),
+	    TEST(work_left_over_does_not_wait),
+	    TEST(an_item_that_cannot_be_watched_is_said),
+	    TEST(a_set_that_cannot_be_made_leaves_nothing_open),
+	};
+
+	return cmocka_run_group_tests(poller, NULL, NULL);
+}
