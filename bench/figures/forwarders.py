@@ -14,6 +14,7 @@ class Forwarder:
     name = ""
     program = ""
     first_port = 0
+    parts = PARTS  # where it takes part
 
     def __init__(self):
         self.process = None
@@ -94,17 +95,18 @@ class HAProxy(Forwarder):
     name = "haproxy"
     program = "haproxy"
     first_port = 20200
+    pipe_size = ""
 
     def write_config(self, directory):
         # 9,850 connections and the pipes fit 20,000 descriptors. splice-auto
         # was seen to splice nothing of one fast stream, so the bulk listener
-        # asks for it outright, with pipes as large as nlbd's.
-        text = """
+        # asks for it outright.
+        text = f"""
 global
     nbthread 1
     maxconn 9850
     maxpipes 50
-    tune.pipesize 1048576
+    {self.pipe_size}
 defaults
     mode tcp
     backlog 4096
@@ -125,6 +127,15 @@ listen {part}
         config = directory / "haproxy.cfg"
         config.write_text(text)
         return [self.program, "-db", "-f", config]
+
+
+class HAProxyLargePipes(HAProxy):
+    """With pipes as large as nlbd's, which few configs have."""
+
+    name = "haproxy1m"
+    first_port = 20400
+    pipe_size = "tune.pipesize 1048576"
+    parts = {"bulk": BULK_PORT}
 
 
 class Nginx(Forwarder):

@@ -61,7 +61,7 @@ def run_rounds(part, one_round, forwarders, peers, directory, options):
                 values[forwarder.name].append(result)
                 shown = "  ".join(f"{key} {value:.2f}"
                                   for key, value in result.items())
-                print(f"{part} {number + 1:2}  {forwarder.name:8} {shown}",
+                print(f"{part} {number + 1:2}  {forwarder.name:9} {shown}",
                       flush=True)
     finally:
         for forwarder in forwarders:

@@ -31,7 +31,7 @@ def print_figure(results, part, key, title, unit):
     ours = values_of(results, part, key, "nlbd")
     for name in results[part]:
         values = values_of(results, part, key, name)
-        line = (f"  {name:8} median {median(values):9.1f}   "
+        line = (f"  {name:9} median {median(values):9.1f}   "
                 f"{min(values):9.1f} ... {max(values):9.1f}")
         ratios = paired_ratios(ours, values)
         if name != "nlbd" and ratios:
