@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <netinet/tcp.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -18,6 +19,17 @@ peer_now_ms(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+const char *
+peer_ip(void)
+{
+	static char ip[ADDR_IP_STRLEN];
+	unsigned pid = (unsigned)getpid();
+
+	snprintf(ip, sizeof(ip), "127.%u.%u.%u", 64 + (pid >> 16) % 64,
+	    pid >> 8 & 255, 1 + pid % 254);
+	return ip;
 }
 
 static void
@@ -62,7 +74,7 @@ void
 peer_pair(int *a, int *b)
 {
 	struct addr addr;
-	int listener = listen_on("127.0.0.1", 8, &addr);
+	int listener = listen_on(peer_ip(), 8, &addr);
 
 	*a = peer_connect(&addr);
 	WAIT_UNTIL((*b = peer_accept(listener)) != -1, );

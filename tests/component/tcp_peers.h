@@ -27,6 +27,10 @@ uint64_t peer_now_ms(void); /* never skips */
 		}                                                           \
 	} while (0)
 
+/* A loopback address of this process alone: on 127.0.0.1 another test may
+ * come to a port that it has just given up. */
+const char *peer_ip(void);
+
 /* All of these fail the test when a system call does. */
 int peer_connect(const struct addr *to);
 /* Connected, both with TCP_NODELAY and SO_OOBINLINE as nlbd's sockets. */

@@ -231,7 +231,7 @@ listener_of_name(struct rig *r, const char *name)
 			return i;
 	l = &r->listeners[r->n_listeners];
 	snprintf(l->name, sizeof(l->name), "%s", name);
-	l->fd = listen_on("127.0.0.1", 4096, &l->addr);
+	l->fd = listen_on(peer_ip(), 4096, &l->addr);
 	assert_true(l->fd != -1);
 	setsockopt(l->fd, SOL_SOCKET, SO_OOBINLINE, &on, sizeof(on));
 	return r->n_listeners++;
