@@ -15,7 +15,8 @@
 #include <unistd.h>
 
 #include "base/hash.h"
-#include "health/probe_tcp.h"
+#include "health/probe.h"
+#include "health/probe_socket.h"
 
 #define MAX_INFLIGHT_DEFAULT 256
 /* New slots, and checks missed in a stall, are spread over this much. */
@@ -47,13 +48,13 @@ struct check {
 	uint32_t slot;
 	struct check_spec spec;
 	enum check_state state;
-	uint32_t phase;          /* of the interval, in 1/2^32 */
-	uint64_t at_ms;          /* IDLE: due, RUNNING: deadline */
-	uint64_t started_ms;     /* of the latest check */
-	uint64_t started_ns;     /* the same, for the time it took */
-	uint64_t generation;     /* tells this start from all others */
-	uint32_t timeout_ms;     /* of the check under way */
-	struct probe_tcp *probe; /* RUNNING only, NULL until connecting */
+	uint32_t phase;      /* of the interval, in 1/2^32 */
+	uint64_t at_ms;      /* IDLE: due, RUNNING: deadline */
+	uint64_t started_ms; /* of the latest check */
+	uint64_t started_ns; /* the same, for the time it took */
+	uint64_t generation; /* tells this start from all others */
+	uint32_t timeout_ms; /* of the check under way */
+	struct probe *probe; /* RUNNING only, NULL until connecting */
 	RB_ENTRY(check) slot_entry;
 	RB_ENTRY(check) time_entry;
 	TAILQ_ENTRY(check) waiting_entry;
@@ -168,7 +169,7 @@ unschedule(struct check *check)
 		return;
 	c->inflight--;
 	if (check->probe != NULL)
-		probe_tcp_close(check->probe);
+		check->probe->ops->close(check->probe);
 	check->probe = NULL;
 }
 
@@ -196,23 +197,13 @@ end_check(struct check *check, enum probe_result result, const char *detail)
 }
 
 static void
-end_check_with(struct check *check, int error)
-{
-	const char *detail;
-	enum probe_result result;
-
-	result = probe_tcp_judge(error, &detail);
-	end_check(check, result, detail);
-}
-
-static void
-on_probe_done(void *owner, int error)
+on_probe_done(void *owner, const struct probe_end *end)
 {
 	struct check *check = owner;
 	struct checker *c = check->checker;
 
 	check->probe = NULL; /* it has closed itself */
-	end_check_with(check, error);
+	end_check(check, end->result, end->detail);
 	if (c->destroyed)
 		return;
 	start_waiting(c);
@@ -234,17 +225,32 @@ stalled_during(const struct check *check)
 static void
 time_out(struct check *check)
 {
-	int error;
+	struct probe_end end;
 
 	/* Timers run before I/O: the answer may be there, unseen. */
-	error = probe_tcp_look(check->probe);
-	if (error != -EINPROGRESS)
-		end_check_with(check, error);
-	else if (stalled_during(check))
+	check->probe->ops->give_up(check->probe, &end);
+	if (end.timed_out && stalled_during(check))
 		end_check(check, PROBE_VOID,
 		    "timed out while nlbd itself was stalled");
 	else
-		end_check_with(check, -ETIMEDOUT);
+		end_check(check, end.result, end.detail);
+}
+
+static int
+start_probe(struct check *check)
+{
+	static int (*const starts[CHECK_PROTOCOLS])(
+	    const struct probe_env *env, struct probe **out) = {
+	    [CHECK_TCP] = probe_tcp_start,
+	};
+	const struct probe_env env = {
+	    .loop = check->checker->loop,
+	    .spec = &check->spec,
+	    .done = on_probe_done,
+	    .owner = check,
+	};
+
+	return starts[check->spec.protocol](&env, &check->probe);
 }
 
 static void
@@ -254,6 +260,7 @@ start_check(struct check *check)
 	uint64_t generation = ++c->generations;
 	uint64_t now_ms = uv_now(c->loop);
 	uint32_t slot = check->slot;
+	struct probe_end end;
 	int error;
 
 	TAILQ_REMOVE(&c->waiting, check, waiting_entry);
@@ -276,10 +283,11 @@ start_check(struct check *check)
 		    "blocked by the security group's outbound rules");
 		return;
 	}
-	error = probe_tcp_start(
-	    c->loop, &check->spec.addr, on_probe_done, check, &check->probe);
-	if (error != 0)
-		end_check_with(check, error);
+	error = start_probe(check);
+	if (error != 0) {
+		probe_socket_judge(error, &end);
+		end_check(check, end.result, end.detail);
+	}
 }
 
 static void
@@ -428,12 +436,11 @@ static void
 change_check(struct check *check, const struct check_spec *spec)
 {
 	struct checker *c = check->checker;
-	struct check_spec old = check->spec;
+	uint32_t old_interval_ms = check->spec.interval_ms;
 	uint64_t now_ms = uv_now(c->loop);
 	uint64_t due_ms;
 
-	if (spec->protocol != old.protocol || spec->blocked != old.blocked ||
-	    !addr_equal(&spec->addr, &old.addr)) {
+	if (!check_spec_asks_same(spec, &check->spec)) {
 		unschedule(check);
 		check->spec = *spec;
 		check->generation = 0;
@@ -441,7 +448,7 @@ change_check(struct check *check, const struct check_spec *spec)
 		return;
 	}
 	check->spec = *spec;
-	if (spec->interval_ms == old.interval_ms || check->state != CHECK_IDLE)
+	if (spec->interval_ms == old_interval_ms || check->state != CHECK_IDLE)
 		return;
 	/* From 300 s down to 5 s: nobody waits for the old 300. */
 	due_ms = phase_at_or_after(check, now_ms + 1);
@@ -457,9 +464,7 @@ checker_set(struct checker *c, uint32_t slot, const struct check_spec *spec)
 	struct check *check;
 	int error = 0;
 
-	if (spec->protocol != CHECK_TCP || spec->addr.family == ADDR_NONE ||
-	    spec->addr.port == 0 || spec->interval_ms == 0 ||
-	    spec->timeout_ms == 0)
+	if (!check_spec_is_sound(spec))
 		return -EINVAL;
 	/* Outside uv_run the loop's time may be old, and what is measured
 	 * from it would look like a stall. */

@@ -6,28 +6,17 @@
 #ifndef HEALTH_CHECKER_H
 #define HEALTH_CHECKER_H
 
-#include <stdbool.h>
 #include <stdint.h>
 #include <uv.h>
 
-#include "base/addr.h"
+#include "health/check_spec.h"
 #include "nlb/target.h"
 
-enum check_protocol { CHECK_TCP };
-
-struct check_spec {
-	enum check_protocol protocol;
-	struct addr addr;                 /* what is probed, port included */
-	uint32_t interval_ms, timeout_ms; /* at least 1 */
-	/* Outbound rules forbid it: nothing is sent, every check fails. */
-	bool blocked;
-};
-
 /*
- * detail is one short sentence for the log ("connection refused"); elapsed_us
- * is the time to the answer. Called from the loop, never from inside
- * checker_set or checker_remove; may call anything of the checker, its
- * destruction included.
+ * detail is one short sentence for the log ("connection refused"), valid
+ * during the call; elapsed_us is the time to the answer. Called from the loop,
+ * never from inside checker_set or checker_remove; may call anything of the
+ * checker, its destruction included.
  */
 typedef void (*checker_started_cb)(void *owner, uint32_t slot);
 typedef void (*checker_result_cb)(void *owner, uint32_t slot,

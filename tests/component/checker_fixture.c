@@ -3,6 +3,7 @@
  */
 #include "checker_fixture.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "support/expect.h"
@@ -37,11 +38,11 @@ on_result(void *owner, uint32_t slot, enum probe_result result,
 {
 	struct fixture *f = owner;
 	void (*act)(struct fixture *, uint32_t) = f->on_result;
+	struct event event = {
+	    .slot = slot, .result = result, .elapsed_us = elapsed_us};
 
-	note_event(f, (struct event){.slot = slot,
-			  .result = result,
-			  .detail = detail,
-			  .elapsed_us = elapsed_us});
+	snprintf(event.detail, sizeof(event.detail), "%s", detail);
+	note_event(f, event);
 	f->n_results++;
 	f->running--;
 	f->on_result = NULL;

@@ -18,7 +18,7 @@ struct event {
 	uint32_t slot;
 	bool started; /* else a result */
 	enum probe_result result;
-	const char *detail;
+	char detail[160];
 	uint64_t at_ms, elapsed_us;
 };
 

@@ -21,14 +21,16 @@
 
 #include <cmocka.h>
 
-#include "health/probe_tcp.h"
+#include "health/probe.h"
+#include "health/probe_socket.h"
 #include "support/expect.h"
 #include "support/loop_support.h"
 
 struct fixture {
 	uv_loop_t loop;
-	struct probe_tcp *probe;
-	int calls, error;
+	struct probe *probe;
+	struct probe_end end;
+	int calls;
 	int descriptors;
 };
 
@@ -56,12 +58,22 @@ teardown(void **state)
 }
 
 static void
-on_done(void *owner, int error)
+on_done(void *owner, const struct probe_end *end)
 {
 	struct fixture *f = owner;
 
 	f->calls++;
-	f->error = error;
+	f->end = *end;
+}
+
+static int
+start_probe(struct fixture *f, const struct addr *target)
+{
+	struct check_spec spec = {.protocol = CHECK_TCP, .addr = *target};
+	const struct probe_env env = {
+	    .loop = &f->loop, .spec = &spec, .done = on_done, .owner = f};
+
+	return probe_tcp_start(&env, &f->probe);
 }
 
 static bool
@@ -72,20 +84,20 @@ is_done(void *arg)
 	return f->calls > 0;
 }
 
-/* Probes target to the end. */
-static int
+/* Probes target to the end: "" for a success, else the detail. */
+static const char *
 probe(struct fixture *f, const struct addr *target)
 {
 	int error;
 
 	f->calls = 0;
-	error = probe_tcp_start(&f->loop, target, on_done, f, &f->probe);
+	error = start_probe(f, target);
 	if (error != 0)
-		return error;
+		return strerrorname_np(-error);
 	assert_true(loop_run_until(&f->loop, is_done, f, LOOP_DEADLINE_MS));
 	uv_run(&f->loop, UV_RUN_NOWAIT);
 	assert_i64(f->calls, 1);
-	return f->error;
+	return f->end.result == PROBE_SUCCESS ? "" : f->end.detail;
 }
 
 /* Waits for what the prober's end brings: 0 = FIN, else the errno. */
@@ -112,7 +124,7 @@ listening_target_succeeds_and_sees_a_fin(void **state)
 	struct addr target;
 	int fd = listen_on("127.0.0.1", 8, &target);
 
-	assert_i64(probe(f, &target), 0);
+	assert_string_equal(probe(f, &target), "");
 	assert_i64(count_descriptors(), f->descriptors + 1);
 	assert_i64(read_end(fd), 0);
 	close(fd);
@@ -127,7 +139,7 @@ ipv6_target_succeeds(void **state)
 
 	if (fd == -1)
 		skip();
-	assert_i64(probe(f, &target), 0);
+	assert_string_equal(probe(f, &target), "");
 	close(fd);
 }
 
@@ -138,7 +150,7 @@ closed_port_is_refused(void **state)
 	struct addr target;
 	int fd = reserve_port(&target);
 
-	assert_i64(probe(f, &target), -ECONNREFUSED);
+	assert_string_equal(probe(f, &target), "connection refused");
 	assert_i64(count_descriptors(), f->descriptors + 1);
 	close(fd);
 }
@@ -152,14 +164,13 @@ probe_while(struct fixture *f, void (*act)(int fd))
 	int fd, ended;
 
 	f->calls = 0;
-	assert_i64(
-	    probe_tcp_start(&f->loop, &target, on_done, f, &f->probe), 0);
+	assert_i64(start_probe(f, &target), 0);
 	fcntl(listener, F_SETFL, 0); /* wait for it */
 	fd = accept(listener, NULL, NULL);
 	assert_true(fd != -1);
 	act(fd);
 	assert_true(loop_run_until(&f->loop, is_done, f, LOOP_DEADLINE_MS));
-	assert_i64(f->error, 0);
+	assert_i64(f->end.result, PROBE_SUCCESS);
 	ended = errno = 0;
 	if (fcntl(fd, F_GETFD) != -1) {
 		char byte;
@@ -235,14 +246,16 @@ static void
 unanswered_probe_is_in_progress_and_closes_without_a_call(void **state)
 {
 	struct fixture *f = *state;
+	struct probe_end end;
 	struct black_hole hole;
 
 	assert_true(black_hole_open(&hole));
-	assert_i64(
-	    probe_tcp_start(&f->loop, &hole.addr, on_done, f, &f->probe), 0);
+	assert_i64(start_probe(f, &hole.addr), 0);
 	uv_run(&f->loop, UV_RUN_NOWAIT);
-	assert_i64(probe_tcp_look(f->probe), -EINPROGRESS);
-	probe_tcp_close(f->probe);
+	f->probe->ops->give_up(f->probe, &end);
+	assert_i64(end.result, PROBE_FAILURE);
+	assert_true(end.timed_out);
+	f->probe->ops->close(f->probe);
 	uv_run(&f->loop, UV_RUN_NOWAIT);
 	assert_i64(f->calls, 0);
 	black_hole_close(&hole);
@@ -250,18 +263,19 @@ unanswered_probe_is_in_progress_and_closes_without_a_call(void **state)
 }
 
 static void
-look_sees_the_answer_before_the_loop_does(void **state)
+give_up_sees_the_answer_before_the_loop_does(void **state)
 {
 	struct fixture *f = *state;
+	struct probe_end end;
 	struct addr target;
 	int fd = listen_on("127.0.0.1", 8, &target);
 
-	assert_i64(
-	    probe_tcp_start(&f->loop, &target, on_done, f, &f->probe), 0);
+	assert_i64(start_probe(f, &target), 0);
 	fcntl(fd, F_SETFL, 0);
 	close(accept(fd, NULL, NULL));
-	assert_i64(probe_tcp_look(f->probe), 0);
-	probe_tcp_close(f->probe);
+	f->probe->ops->give_up(f->probe, &end);
+	assert_i64(end.result, PROBE_SUCCESS);
+	f->probe->ops->close(f->probe);
 	close(fd);
 }
 
@@ -270,7 +284,7 @@ no_descriptor_left_is_void(void **state)
 {
 	struct fixture *f = *state;
 	struct rlimit old, none;
-	const char *detail;
+	struct probe_end end;
 	struct addr target;
 	int error, fd = listen_on("127.0.0.1", 8, &target);
 
@@ -278,10 +292,11 @@ no_descriptor_left_is_void(void **state)
 	none = old;
 	none.rlim_cur = 0;
 	assert_i64(setrlimit(RLIMIT_NOFILE, &none), 0);
-	error = probe_tcp_start(&f->loop, &target, on_done, f, &f->probe);
+	error = start_probe(f, &target);
 	assert_i64(setrlimit(RLIMIT_NOFILE, &old), 0);
 	assert_i64(error, -EMFILE);
-	assert_true(probe_tcp_judge(error, &detail) == PROBE_VOID);
+	probe_socket_judge(error, &end);
+	assert_i64(end.result, PROBE_VOID);
 	close(fd);
 }
 
@@ -293,7 +308,7 @@ error_at_connect_comes_back_at_once(void **state)
 
 	/* EACCES: a TCP connect to a broadcast address. */
 	assert_i64(addr_parse("255.255.255.255:25", &broadcast), 0);
-	assert_true(probe(f, &broadcast) < 0);
+	assert_string_not_equal(probe(f, &broadcast), "");
 	assert_i64(count_descriptors(), f->descriptors);
 }
 
@@ -322,11 +337,11 @@ connect_to_itself(void)
 	close(range);
 	if (uv_loop_init(&f.loop) != 0 ||
 	    addr_parse("127.0.0.1:40000", &target) != 0 ||
-	    probe_tcp_start(&f.loop, &target, on_done, &f, &f.probe) != 0 ||
+	    start_probe(&f, &target) != 0 ||
 	    !loop_run_until(&f.loop, is_done, &f, LOOP_DEADLINE_MS) ||
 	    !loop_finish(&f.loop))
 		return 1;
-	return f.error == -ECONNREFUSED ? 0 : 2;
+	return strcmp(f.end.detail, "connection refused") == 0 ? 0 : 2;
 }
 
 static void
@@ -375,14 +390,14 @@ every_error_is_judged_and_put_into_words(void **state)
 	    {-EAGAIN, PROBE_VOID, "no free source port for the check"},
 	    {-EBADF, PROBE_VOID, "the check's socket could not be watched"},
 	};
-	const char *detail;
+	struct probe_end end;
 	size_t i;
 
 	(void)state;
 	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		assert_i64(
-		    probe_tcp_judge(cases[i].error, &detail), cases[i].result);
-		assert_string_equal(detail, cases[i].detail);
+		probe_socket_judge(cases[i].error, &end);
+		assert_i64(end.result, cases[i].result);
+		assert_string_equal(end.detail, cases[i].detail);
 	}
 }
 
@@ -400,7 +415,7 @@ main(void)
 	    TEST(reset_after_the_answer_is_still_a_success),
 	    TEST(target_that_closes_at_once_is_a_success),
 	    TEST(unanswered_probe_is_in_progress_and_closes_without_a_call),
-	    TEST(look_sees_the_answer_before_the_loop_does),
+	    TEST(give_up_sees_the_answer_before_the_loop_does),
 	    TEST(no_descriptor_left_is_void),
 	    TEST(error_at_connect_comes_back_at_once),
 	    cmocka_unit_test(socket_that_connects_to_itself_counts_as_refused),

@@ -1,0 +1,56 @@
+/*
+ * One health check under way, whatever its protocol: what the checker knows
+ * of it. A probe holds one connection and no clock; the deadline is the
+ * checker's.
+ */
+#ifndef HEALTH_PROBE_H
+#define HEALTH_PROBE_H
+
+#include <stdbool.h>
+#include <uv.h>
+
+#include "health/check_spec.h"
+#include "nlb/target.h"
+
+#define PROBE_DETAIL_MAX 160
+
+struct probe_end {
+	enum probe_result result;
+	/* Only the answer's lateness is wrong: void when nlbd was stalled. */
+	bool timed_out;
+	char detail[PROBE_DETAIL_MAX]; /* one short sentence, escaped */
+};
+
+/* Called at most once, from the loop; the probe has closed itself and must
+ * not be used any more. end lives during the call. */
+typedef void (*probe_done_cb)(void *owner, const struct probe_end *end);
+
+struct probe_env {
+	uv_loop_t *loop;
+	const struct check_spec *spec; /* during the start only */
+	probe_done_cb done;
+	void *owner;
+};
+
+/* The first member of every kind of probe. */
+struct probe {
+	const struct probe_ops *ops;
+	probe_done_cb done;
+	void *owner;
+};
+
+struct probe_ops {
+	/*
+	 * The deadline has come, and the loop may be late: goes as far as the
+	 * kernel has the answer at hand, never waits, and says how it stands.
+	 * No call of done; the probe stays open.
+	 */
+	void (*give_up)(struct probe *p, struct probe_end *end);
+	/* Closes without a call. */
+	void (*close)(struct probe *p);
+};
+
+/* 0 with the check under way, or a negative errno at once, without a call. */
+int probe_tcp_start(const struct probe_env *env, struct probe **out);
+
+#endif
