@@ -4,6 +4,7 @@
 #include "fake_worker.h"
 
 #include <signal.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -142,12 +143,4 @@ fake_worker_run_if_asked(int argc, char **argv)
 	if (fake.mode == NULL)
 		real_worker(argc, argv, block);
 	run(block);
-}
-
-bool
-runs_under_valgrind(void)
-{
-	const char *preload = getenv("LD_PRELOAD");
-
-	return preload != NULL && strstr(preload, "vgpreload") != NULL;
 }

@@ -5,8 +5,6 @@
 #ifndef FAKE_WORKER_H
 #define FAKE_WORKER_H
 
-#include <stdbool.h>
-
 #define FAKE_WORKER_ENV "NLBD_TEST_WORKER"
 
 /*
@@ -28,8 +26,5 @@
 /* argv is that of a worker, so this never returns; else it does nothing. With
  * the variable unset it is a real worker. */
 void fake_worker_run_if_asked(int argc, char **argv);
-
-/* cmocka under valgrind: /proc/self/exe is valgrind's there. */
-bool runs_under_valgrind(void);
 
 #endif

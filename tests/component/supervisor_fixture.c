@@ -140,6 +140,14 @@ connect_to(uint16_t port)
 	return -1;
 }
 
+bool
+runs_under_valgrind(void)
+{
+	const char *preload = getenv("LD_PRELOAD");
+
+	return preload != NULL && strstr(preload, "vgpreload") != NULL;
+}
+
 /* ---- the log ---------------------------------------------------------- */
 
 #define LINES_MAX 512

@@ -35,6 +35,9 @@ uint16_t free_port(void);
 /* A client of 127.0.0.1:port; -1 and errno when it is not taken. */
 int connect_to(uint16_t port);
 
+/* /proc/self/exe is valgrind's there, so nothing can be exec'd by it. */
+bool runs_under_valgrind(void);
+
 /* From now on log lines are kept, not printed. */
 void capture_log(void);
 bool log_has(const char *part);

@@ -72,7 +72,8 @@ hold_elsewhere(const char *ip, const char *path, struct addr *where)
 		if (path != NULL)
 			dup2(open(path, O_RDWR), WORKER_FD_LOCK);
 		listen_on(ip, 8, where);
-		(void)write(ready[1], where, sizeof(*where));
+		if (write(ready[1], where, sizeof(*where)) == -1)
+			_exit(1);
 		for (;;)
 			pause();
 	}

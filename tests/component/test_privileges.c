@@ -248,6 +248,8 @@ exec_after_the_drop_has_nothing(void **state)
 {
 	(void)state;
 	need_root();
+	if (runs_under_valgrind())
+		skip();
 	assert_i64(in_child(exec_after_drop), 0);
 }
 
@@ -272,6 +274,8 @@ ambient_capability_stays_with_us_alone(void **state)
 {
 	(void)state;
 	need_root();
+	if (runs_under_valgrind())
+		skip();
 	/* The check itself: it does reach an exec when nothing is done. */
 	assert_i64(in_child(ambient_reaches_an_exec), 91);
 	assert_i64(in_child(exec_after_keeping_to_ourselves), 0);

@@ -199,8 +199,8 @@ port_of_a_stranger_is_refused_though_reuseport_would_share_it(void **state)
 		close(ready[0]);
 		setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on));
 		if (bind(fd, (struct sockaddr *)&ss, len) == 0 &&
-		    listen(fd, 8) == 0)
-			(void)write(ready[1], "", 1);
+		    listen(fd, 8) == 0 && write(ready[1], "", 1) == -1)
+			_exit(1);
 		for (;;)
 			pause();
 	}
