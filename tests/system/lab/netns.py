@@ -119,6 +119,10 @@ class Network:
         for namespace in self._made:
             namespace.sysctl("net.ipv4.ip_local_port_range", "10000 65000")
             namespace.sysctl("net.core.somaxconn", "4096")
+            # Newer kernels buffer up to 32 MB: a sender would hardly ever
+            # feel that the reader has stopped.
+            for buffers in ("tcp_rmem", "tcp_wmem"):
+                namespace.sysctl(f"net.ipv4.{buffers}", "4096 65536 2097152")
 
     def _make(self, name):
         namespace = Namespace(name)
