@@ -81,6 +81,7 @@ class Careless:
         self.network, self.how, self.target = network, how, target
         self.address = (FRONT4, port)
         self._listener = None
+        self._sockets = []
 
     def __enter__(self):
         self._listener = self.network.nlbd.socket()
@@ -91,14 +92,17 @@ class Careless:
         return self
 
     def __exit__(self, *exc):
-        self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
+        for sock in (self._listener, *self._sockets):
+            with contextlib.suppress(OSError):
+                sock.shutdown(socket.SHUT_RDWR)  # wakes whoever waits in it
+            sock.close()
 
     def _serve(self):
         with contextlib.suppress(OSError):
             while True:
                 client = self._listener.accept()[0]
                 target = self.network.nlbd.socket()
+                self._sockets += [client, target]
                 target.connect(self.target)
                 for pair in ((client, target), (target, client)):
                     threading.Thread(target=self._pump, args=pair,
