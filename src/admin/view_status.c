@@ -50,6 +50,28 @@ listener_target_groups(const struct conf *conf, const char *name)
 	return list;
 }
 
+/* The same with their weights. */
+static json_t *
+listener_forwards(const struct conf *conf, const char *name)
+{
+	const struct conf_listener *l = conf_find_listener(conf, name);
+	json_t *list = json_array();
+	uint32_t i;
+
+	for (i = 0; l != NULL && i < l->n_forwards; i++) {
+		const struct conf_forward *f = &l->forwards[i];
+
+		if (json_array_append_new(
+			list, json_pack("{s:s, s:i}", "target_group",
+				  conf->target_groups[f->group].name, "weight",
+				  (int)f->weight)) != 0) {
+			json_decref(list);
+			return NULL;
+		}
+	}
+	return list;
+}
+
 static bool
 put_listener_counters(
     json_t *object, const struct scoreboard *sb, uint16_t slot)
@@ -76,11 +98,12 @@ append_listener(void *arg, const struct admin_listener *l)
 	json_t *object;
 
 	addr_format_ip(&l->address, ip, sizeof(ip));
-	object = json_pack("{s:s, s:s, s:i, s:o, s:b, s:b, s:o, s:o}", "name",
-	    l->name, "address", ip, "port", (int)l->address.port,
+	object = json_pack("{s:s, s:s, s:i, s:o, s:o, s:b, s:b, s:o, s:o}",
+	    "name", l->name, "address", ip, "port", (int)l->address.port,
 	    "target_groups", listener_target_groups(walk->conf, l->name),
-	    "paused", (int)l->paused, "kernel_filter", (int)l->kernel_filter,
-	    "filter", view_text(l->filter_text), "filter_drops",
+	    "forwards", listener_forwards(walk->conf, l->name), "paused",
+	    (int)l->paused, "kernel_filter", (int)l->kernel_filter, "filter",
+	    view_text(l->filter_text), "filter_drops",
 	    view_uint(l->filter_drops));
 	if (object != NULL &&
 	    !put_listener_counters(object, walk->ops->scoreboard, l->slot)) {

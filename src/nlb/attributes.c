@@ -73,7 +73,7 @@ static const struct conf_attribute attributes[] = {
 	.help = "local address to listen on"},
     {LISTENER(forwards), .key = "DefaultActions", .type = CONF_TYPE_ACTIONS,
 	.flags = LIVE | CONF_REQUIRED,
-	.help = "the target group that gets the flows",
+	.help = "the target groups that get the flows, by weight",
 	.missing = "add a line such as `DefaultActions = forward:GROUP'"},
     {LISTENER(security_groups), .key = "SecurityGroups",
 	.type = CONF_TYPE_SECURITY_GROUPS, .flags = LIVE | CONF_REQUIRED,
@@ -373,7 +373,8 @@ static const char *const range_texts[CONF_TYPES] = {
     [CONF_TYPE_LISTEN_ADDRESS] = "all, or an IP address",
     [CONF_TYPE_ADDRESS_PORT] = "off, or ADDRESS:PORT",
     [CONF_TYPE_FLOW_LOG] = "off, stderr, or a path that starts with /",
-    [CONF_TYPE_ACTIONS] = "forward:GROUP",
+    [CONF_TYPE_ACTIONS] = "forward:GROUP, or up to 5 forward:GROUP=WEIGHT "
+			  "with commas between, weights 0 to 999",
     [CONF_TYPE_SECURITY_GROUPS] = "none, or up to 5 names with commas between",
     [CONF_TYPE_INBOUND_RULE] = "Protocol=tcp,PortRange=PORTS,Source=CIDR",
     [CONF_TYPE_OUTBOUND_RULE] = "Protocol=tcp,PortRange=PORTS,Destination=CIDR",

@@ -13,6 +13,7 @@
 
 #include "base/addr.h"
 #include "base/log.h"
+#include "nlb/forward.h"
 #include "nlb/security_group.h"
 
 #define CONF_NAME_MAX 32            /* [a-z0-9-]{1,32} */
@@ -65,7 +66,7 @@ struct conf_forward {
 	uint32_t weight; /* 0-999, default 1 */
 };
 
-#define CONF_FORWARDS_MAX 5
+#define CONF_FORWARDS_MAX FORWARD_GROUPS_MAX
 #define CONF_LISTENER_GROUPS_MAX 5 /* security groups per interface */
 struct conf_listener {
 	char name[CONF_NAME_MAX + 1];

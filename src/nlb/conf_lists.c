@@ -6,6 +6,8 @@
 
 #include <string.h>
 
+#include "nlb/forward.h"
+
 bool
 conf_parse_ip(struct conf_parser *p, struct conf_span value, struct addr *out)
 {
@@ -90,7 +92,7 @@ set_weight(
 {
 	enum conf_value_error error;
 
-	error = conf_value_number(weight, 0, 999, &f->weight);
+	error = conf_value_number(weight, 0, FORWARD_WEIGHT_MAX, &f->weight);
 	if (error != CONF_VALUE_OK)
 		conf_report_number(p, weight, error, "weight", "0 to 999");
 	return error == CONF_VALUE_OK;
@@ -109,7 +111,7 @@ set_forward(struct conf_parser *p, struct conf_span action,
 	    memcmp(action.text, prefix, prefix_len) != 0) {
 		conf_error(p, action,
 		    "`%.*s' is not an action; write "
-		    "forward:GROUP",
+		    "forward:GROUP or forward:GROUP=WEIGHT",
 		    CONF_SPAN(action));
 		return false;
 	}
@@ -149,13 +151,15 @@ conf_actions_set(struct conf_parser *p, const struct conf_attribute *a,
 		if (!set_forward(p, conf_span_split(&rest, ','), listener))
 			return false;
 	}
-	if (listener->n_forwards == 1 && listener->forwards[0].weight == 1)
-		return true;
-	conf_error(p, value,
-	    "%s with more than one group or a weight other "
-	    "than 1 is not implemented yet; write forward:%s",
-	    a->key, p->conf->target_groups[listener->forwards[0].group].name);
-	return false;
+	for (uint32_t i = 0; i < listener->n_forwards; i++) {
+		if (listener->forwards[i].weight > 0)
+			return true;
+	}
+	conf_warning(p, value,
+	    "every weight in %s is 0: all flows are refused; give one group a "
+	    "weight of 1 to %d",
+	    a->key, FORWARD_WEIGHT_MAX);
+	return true;
 }
 
 static bool

@@ -67,20 +67,27 @@ show_facts(const json_t *root, const struct output *out)
 	fputc('\n', out->file);
 }
 
+/* "a", or "a=70,b=30": weights of a lone group say nothing, unless 0. */
 static void
-join_names(const json_t *list, char *buf, size_t size)
+join_forwards(const json_t *list, char *buf, size_t size)
 {
-	const json_t *name;
+	const json_t *forward;
 	size_t i, used = 0;
+	uint64_t weight;
 	int n;
 
 	buf[0] = '\0';
-	json_array_foreach(list, i, name)
+	json_array_foreach(list, i, forward)
 	{
-		if (!json_is_string(name))
-			continue;
+		weight = show_uint(forward, "weight");
 		n = snprintf(buf + used, size - used, "%s%s",
-		    used == 0 ? "" : ",", json_string_value(name));
+		    used == 0 ? "" : ",", show_text(forward, "target_group"));
+		if (n < 0 || (size_t)n >= size - used)
+			return;
+		used += (size_t)n;
+		if (json_array_size(list) == 1 && weight > 0)
+			return;
+		n = snprintf(buf + used, size - used, "=%" PRIu64, weight);
 		if (n < 0 || (size_t)n >= size - used)
 			return;
 		used += (size_t)n;
@@ -97,7 +104,7 @@ listener_row(struct table *table, const json_t *l)
 	table_cell(table, STYLE_PLAIN, "%s", show_text(l, "name"));
 	table_cell(table, STYLE_PLAIN, "%s",
 	    show_address(l, address, sizeof(address)));
-	join_names(json_object_get(l, "target_groups"), groups, sizeof(groups));
+	join_forwards(json_object_get(l, "forwards"), groups, sizeof(groups));
 	table_cell(table, STYLE_PLAIN, "%s", groups);
 	if (show_bool(l, "paused"))
 		table_cell(table, STYLE_BAD, "paused");

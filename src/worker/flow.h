@@ -28,6 +28,7 @@
 #include "worker/wheel.h"
 
 #define FLOW_TARGETS_TRIED_MAX 8
+#define FLOW_NO_FORWARD UINT8_MAX /* no group left that may get it */
 #define FLOW_FLUSH_DEADLINE_MS 5000
 #define FLOW_FLUSH_POLL_MS 4
 /* A new flow is looked at first after this, if no deadline is earlier. */
@@ -57,6 +58,9 @@ struct flow {
 	uint16_t target_slot; /* SB_SLOT_NONE: none */
 	uint16_t tried[FLOW_TARGETS_TRIED_MAX];
 	uint8_t n_tried;
+	uint8_t forward;         /* CONNECTING: index of the chosen group */
+	uint8_t forwards_tried;  /* bits: groups chosen so far */
+	uint32_t configured;     /* of the listener when it was chosen */
 	uint8_t state;           /* enum flow_state, by flow_set_state alone */
 	uint8_t reason;          /* enum flow_end_reason: so far, then final */
 	bool client_ended_first; /* whose FIN came first */

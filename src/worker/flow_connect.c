@@ -2,7 +2,8 @@
  * Connecting a flow to a target: pick, non-blocking connect with a timeout,
  * and the next target when one refuses, is silent or cannot be reached. That
  * is safe because no client byte has been forwarded yet; a real NLB does not
- * retry. The whole search has a time budget.
+ * retry. The whole search has a time budget. With several target groups the
+ * weights choose one, and the search stays in it while it has a target left.
  */
 #include "worker/flow.h"
 
@@ -12,6 +13,8 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#include "nlb/forward.h"
 
 static struct worker *
 worker_of(const struct flow *f)
@@ -35,25 +38,23 @@ target_flags(const struct flow *f, uint16_t slot)
 	    &worker_of(f)->sb->targets[slot].flags, memory_order_relaxed);
 }
 
+/* The group that was chosen for f; not with FLOW_NO_FORWARD. */
+static const struct listener_forward *
+forward_of(const struct flow *f)
+{
+	return &f->listener->forwards[f->forward];
+}
+
 static bool
 is_usable(void *arg, uint32_t index)
 {
 	const struct flow *f = arg;
-	const struct listener *l = f->listener;
-	uint16_t slot = l->group->slots[index];
+	const struct listener_forward *fw = forward_of(f);
+	uint16_t slot = fw->group->slots[index];
 
 	return (target_flags(f, slot) & SB_ROUTABLE) != 0 &&
-	       (l->outbound_allowed == NULL || l->outbound_allowed[index]) &&
+	       (fw->outbound_allowed == NULL || fw->outbound_allowed[index]) &&
 	       !was_tried(f, slot);
-}
-
-static bool
-is_routable(void *arg, uint32_t index)
-{
-	const struct flow *f = arg;
-
-	return (target_flags(f, f->listener->group->slots[index]) &
-		   SB_ROUTABLE) != 0;
 }
 
 static void
@@ -158,7 +159,7 @@ static void
 take_target(struct flow *f, int index)
 {
 	struct worker *w = worker_of(f);
-	struct group *g = f->listener->group;
+	const struct group *g = forward_of(f)->group;
 
 	f->target_slot = g->slots[index];
 	f->target_addr = g->addrs[index];
@@ -172,17 +173,26 @@ take_target(struct flow *f, int index)
 	f->tried[f->n_tried++] = f->target_slot;
 }
 
+static bool
+has_routable(const struct flow *f, const struct group *g)
+{
+	for (uint32_t i = 0; i < g->n_targets; i++)
+		if ((target_flags(f, g->slots[i]) & SB_ROUTABLE) != 0)
+			return true;
+	return false;
+}
+
 /* No target left to try: why. */
 static enum flow_end_reason
-nobody_reason(struct flow *f)
+nobody_reason(const struct flow *f)
 {
-	struct group *g = f->listener->group;
+	const struct listener *l = f->listener;
 
 	if (f->n_tried > 0)
 		return f->reason; /* of the last attempt */
-	if (g != NULL &&
-	    routing_pick(g->table, f->hash, is_routable, f) != ROUTING_NONE)
-		return FLOW_END_SECURITY_GROUP_OUTBOUND;
+	for (uint32_t i = 0; i < l->n_forwards; i++)
+		if (l->weights[i] > 0 && has_routable(f, l->forwards[i].group))
+			return FLOW_END_SECURITY_GROUP_OUTBOUND;
 	return FLOW_END_NO_TARGET;
 }
 
@@ -199,30 +209,82 @@ wait_for_resources(struct flow *f)
 	flow_rearm(f, f->deadline_ms);
 }
 
+static uint64_t
+hash_for(const struct flow *f, const struct routing_table *table, bool sticky)
+{
+	return sticky ? routing_source_hash(table, &f->client_addr)
+		      : routing_flow_hash(
+			    table, &f->client_addr, &f->listener->bound, f->id);
+}
+
+/* The group that the weights give to f, of those that it has not asked yet.
+ * The first group's key stands for the listener: all nodes have it. */
+static void
+choose_group(struct flow *f)
+{
+	const struct listener *l = f->listener;
+	const struct group *g;
+	int choice;
+
+	if (l->n_forwards == 0) {
+		f->forward = FLOW_NO_FORWARD;
+		return;
+	}
+	choice = forward_pick(l->weights, l->n_forwards, f->forwards_tried,
+	    hash_for(f, l->forwards[0].group->table, l->sticky));
+	if (choice == FORWARD_NONE) {
+		f->forward = FLOW_NO_FORWARD;
+		return;
+	}
+	f->forward = (uint8_t)choice;
+	f->forwards_tried |= (uint8_t)(1u << choice);
+	g = l->forwards[choice].group;
+	f->hash = hash_for(f, g->table, g->stickiness);
+}
+
+/* Chooses a group for a new flow, and again for one that still connects when
+ * a reload has changed what the listener forwards to. */
 static void
 begin(struct flow *f)
 {
-	struct worker *w = worker_of(f);
-	struct group *g = f->listener->group;
+	const struct listener *l = f->listener;
 
-	f->connect_total_ms = w->poller.now_ms + g->connect_total_ms;
-	f->hash = g->stickiness ? routing_source_hash(g->table, &f->client_addr)
-				: routing_flow_hash(g->table, &f->client_addr,
-				      &f->listener->bound, f->id);
+	if (f->connect_total_ms != 0 && f->configured == l->configured)
+		return;
+	f->configured = l->configured;
+	f->forwards_tried = 0;
+	choose_group(f);
+	if (f->connect_total_ms == 0 && f->forward != FLOW_NO_FORWARD)
+		f->connect_total_ms = worker_of(f)->poller.now_ms +
+				      forward_of(f)->group->connect_total_ms;
+}
+
+/* The next target: one of the chosen group while it has any left, then one of
+ * the other groups, which the weights choose in the same way. */
+static int
+pick_target(struct flow *f)
+{
+	while (f->forward != FLOW_NO_FORWARD) {
+		int index = routing_pick(
+		    forward_of(f)->group->table, f->hash, is_usable, f);
+
+		if (index != ROUTING_NONE)
+			return index;
+		choose_group(f);
+	}
+	return ROUTING_NONE;
 }
 
 void
 flow_connect_next(struct flow *f)
 {
 	struct worker *w = worker_of(f);
-	struct group *g = f->listener->group;
 
-	if (g == NULL) {
-		flow_end(f, FLOW_END_NO_TARGET);
+	begin(f);
+	if (f->forward == FLOW_NO_FORWARD) {
+		flow_end(f, nobody_reason(f));
 		return;
 	}
-	if (f->connect_total_ms == 0)
-		begin(f);
 	for (;;) {
 		int index, rc;
 
@@ -231,7 +293,7 @@ flow_connect_next(struct flow *f)
 			flow_end(f, f->reason);
 			return;
 		}
-		index = routing_pick(g->table, f->hash, is_usable, f);
+		index = pick_target(f);
 		if (index == ROUTING_NONE) {
 			flow_end(f, nobody_reason(f));
 			return;

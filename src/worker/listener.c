@@ -250,7 +250,7 @@ build_outbound(const struct conf *conf, const struct conf_listener *lc,
 	bool *allowed, all = true;
 
 	*out = NULL;
-	if (g == NULL || g->n_targets == 0)
+	if (g->n_targets == 0)
 		return 0;
 	allowed = calloc(g->n_targets, sizeof(*allowed));
 	if (allowed == NULL)
@@ -266,27 +266,64 @@ build_outbound(const struct conf *conf, const struct conf_listener *lc,
 	return 0;
 }
 
+static void
+drop_forwards(struct listener_forward *forwards, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++) {
+		free(forwards[i].outbound_allowed);
+		group_unref(forwards[i].group);
+	}
+}
+
+static int
+build_forwards(const struct conf *conf, const struct conf_listener *lc,
+    struct group *const *groups, struct listener_forward *out)
+{
+	for (uint32_t i = 0; i < lc->n_forwards; i++) {
+		struct group *g = groups[lc->forwards[i].group];
+
+		if (build_outbound(conf, lc, g, &out[i].outbound_allowed) < 0) {
+			drop_forwards(out, i);
+			return -ENOMEM;
+		}
+		out[i].group = group_ref(g);
+	}
+	return 0;
+}
+
+static void
+take_forwards(struct listener *l, const struct conf_listener *lc,
+    const struct listener_forward *forwards)
+{
+	drop_forwards(l->forwards, l->n_forwards);
+	l->n_forwards = lc->n_forwards;
+	l->sticky = false;
+	l->configured++;
+	for (uint32_t i = 0; i < lc->n_forwards; i++) {
+		l->forwards[i] = forwards[i];
+		l->weights[i] = lc->forwards[i].weight;
+		l->sticky = l->sticky || forwards[i].group->stickiness;
+	}
+}
+
 int
 listener_configure(struct listener *l, const struct conf *conf,
-    const struct conf_listener *lc, struct group *group)
+    const struct conf_listener *lc, struct group *const *groups)
 {
+	struct listener_forward forwards[CONF_FORWARDS_MAX] = {{0}};
 	struct sg_set inbound = {0};
-	bool *outbound;
 
-	if (build_outbound(conf, lc, group, &outbound) < 0)
+	if (build_forwards(conf, lc, groups, forwards) < 0)
 		return -ENOMEM;
 	if (!lc->security_groups_none &&
 	    conf_listener_inbound(conf, lc, &inbound) < 0) {
-		free(outbound);
+		drop_forwards(forwards, lc->n_forwards);
 		return -ENOMEM;
 	}
 	sg_set_fini(&l->inbound);
-	free(l->outbound_allowed);
-	group_unref(l->group);
 	l->inbound = inbound;
 	l->inbound_any = lc->security_groups_none;
-	l->outbound_allowed = outbound;
-	l->group = group != NULL ? group_ref(group) : NULL;
+	take_forwards(l, lc, forwards);
 	l->idle_timeout_ms = lc->idle_timeout_s * 1000;
 	l->max_flows = lc->max_flows;
 	strlcpy(l->name, lc->name, sizeof(l->name));
@@ -356,7 +393,6 @@ listener_unref(struct listener *l)
 	if (--l->refs > 0)
 		return;
 	sg_set_fini(&l->inbound);
-	free(l->outbound_allowed);
-	group_unref(l->group);
+	drop_forwards(l->forwards, l->n_forwards);
 	free(l);
 }

@@ -31,6 +31,12 @@ enum listener_state {
 	LISTENER_CLOSED,
 };
 
+/* A target group of DefaultActions. */
+struct listener_forward {
+	struct group *group;
+	bool *outbound_allowed; /* per target of group; NULL: all */
+};
+
 struct listener {
 	struct poll_item item;
 	TAILQ_ENTRY(listener) entry;
@@ -41,8 +47,11 @@ struct listener {
 	uint16_t slot;
 	enum listener_state state;
 	struct addr bound;
-	struct group *group;    /* NULL: forwards nowhere */
-	bool *outbound_allowed; /* per target of group; NULL: all */
+	struct listener_forward forwards[CONF_FORWARDS_MAX];
+	uint32_t weights[CONF_FORWARDS_MAX];
+	uint32_t n_forwards; /* 0: forwards nowhere */
+	uint32_t configured; /* times: what flows chose before is stale */
+	bool sticky;         /* a group is: so is the choice of the group */
 	struct sg_set inbound;
 	bool inbound_any; /* SecurityGroups = none */
 	uint32_t idle_timeout_ms;
@@ -54,10 +63,11 @@ struct listener {
  * failure. 0 or -errno. */
 int listener_create(
     struct worker *w, uint16_t slot, int fd, struct listener **out);
-/* Takes the config's view; everything but the socket may change. group is
- * referenced. 0 or -ENOMEM with nothing changed. */
+/* Takes the config's view; everything but the socket may change. groups: by
+ * the config's target group index; those in use are referenced. 0 or -ENOMEM
+ * with nothing changed. */
 int listener_configure(struct listener *l, const struct conf *conf,
-    const struct conf_listener *lc, struct group *group);
+    const struct conf_listener *lc, struct group *const *groups);
 struct listener *listener_find(struct worker *w, uint16_t slot);
 
 /* Accepts what is in the queue, then closes. Flows live on. */

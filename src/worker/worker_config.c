@@ -161,10 +161,7 @@ configure_listeners(struct worker *w, const struct update *u)
 	for (uint32_t i = 0; i < u->head.n_listeners; i++) {
 		const struct conf_listener *lc = &u->conf->listeners[i];
 		struct listener *l = listener_find(w, u->listeners[i].slot);
-		struct group *g = lc->n_forwards > 0
-				      ? u->groups[lc->forwards[0].group]
-				      : NULL;
-		int rc = listener_configure(l, u->conf, lc, g);
+		int rc = listener_configure(l, u->conf, lc, u->groups);
 
 		if (rc < 0)
 			return rc;
