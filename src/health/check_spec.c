@@ -13,5 +13,5 @@ bool
 check_spec_asks_same(const struct check_spec *a, const struct check_spec *b)
 {
 	return a->protocol == b->protocol && a->blocked == b->blocked &&
-	       addr_equal(&a->addr, &b->addr);
+	       a->proxy_v2 == b->proxy_v2 && addr_equal(&a->addr, &b->addr);
 }

@@ -17,6 +17,8 @@ struct check_spec {
 	uint32_t interval_ms, timeout_ms; /* at least 1 */
 	/* Outbound rules forbid it: nothing is sent, every check fails. */
 	bool blocked;
+	/* The connection starts with a PROXY v2 LOCAL header. */
+	bool proxy_v2;
 };
 
 /* Can it be checked at all: address, port, interval and timeout? */

@@ -9,6 +9,8 @@
 
 #include <bsd/string.h>
 
+#include "nlb/proxy_v2.h"
+
 /* An answer's rest is shorter; a target that floods is cut with a reset. */
 #define DRAIN_BYTES_MAX 65536
 
@@ -25,6 +27,8 @@ probe_socket_close(struct probe_socket *s)
 	size_t total = 0;
 	ssize_t n;
 
+	if (s->proxy_v2 && probe_socket_look(s) == 0)
+		(void)probe_socket_introduce(s);
 	/* libuv must forget the descriptor before it is closed. */
 	uv_close((uv_handle_t *)&s->poll, on_closed);
 	while (total < DRAIN_BYTES_MAX &&
@@ -81,6 +85,22 @@ probe_socket_look(const struct probe_socket *s)
 }
 
 int
+probe_socket_introduce(struct probe_socket *s)
+{
+	uint8_t header[PROXY_V2_SIZE];
+	ssize_t n;
+
+	if (!s->proxy_v2)
+		return 0;
+	s->proxy_v2 = false;
+	proxy_v2_encode_local(header);
+	n = send(s->fd, header, sizeof(header), MSG_NOSIGNAL);
+	if (n == (ssize_t)sizeof(header))
+		return 0;
+	return n == -1 ? -errno : -ENOBUFS;
+}
+
+int
 probe_socket_watch(struct probe_socket *s, int events)
 {
 	if (events == 0)
@@ -103,9 +123,10 @@ connect_socket(int fd, const struct addr *target)
 }
 
 int
-probe_socket_open(uv_loop_t *loop, const struct addr *target,
-    uv_poll_cb on_event, void *owner, struct probe_socket **out)
+probe_socket_open(const struct probe_env *env, uv_poll_cb on_event, void *owner,
+    struct probe_socket **out)
 {
+	const struct addr *target = &env->spec->addr;
 	struct probe_socket *s;
 	int error;
 
@@ -113,6 +134,7 @@ probe_socket_open(uv_loop_t *loop, const struct addr *target,
 	if (s == NULL)
 		return -ENOMEM;
 	s->target = *target;
+	s->proxy_v2 = env->spec->proxy_v2;
 	s->on_event = on_event;
 	s->owner = owner;
 	s->fd = socket(target->family == ADDR_IPV6 ? AF_INET6 : AF_INET,
@@ -124,7 +146,7 @@ probe_socket_open(uv_loop_t *loop, const struct addr *target,
 	error = connect_socket(s->fd, target);
 	if (error != 0)
 		goto fail_connect;
-	error = uv_poll_init(loop, &s->poll, s->fd);
+	error = uv_poll_init(env->loop, &s->poll, s->fd);
 	if (error != 0)
 		goto fail_connect;
 	s->poll.data = s;

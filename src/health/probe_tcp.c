@@ -1,6 +1,6 @@
 /*
  * The TCP health check: a connection that is opened and closed again. It
- * sends no byte and closes with FIN.
+ * sends no byte but a PROXY header, and closes with FIN.
  *
  * What the target has said by then is read first: a close with unread input
  * would reset the connection, and a server that speaks first would log that.
@@ -72,8 +72,7 @@ probe_tcp_start(const struct probe_env *env, struct probe **out)
 	p->probe.ops = &ops;
 	p->probe.done = env->done;
 	p->probe.owner = env->owner;
-	error = probe_socket_open(
-	    env->loop, &env->spec->addr, on_connect_event, p, &p->socket);
+	error = probe_socket_open(env, on_connect_event, p, &p->socket);
 	if (error != 0) {
 		free(p);
 		return error;

@@ -293,6 +293,7 @@ update_check(struct registry *r, const struct registered_target *t,
 	    .addr = t->addr,
 	    .interval_ms = tg->check_interval_ms,
 	    .timeout_ms = tg->check_timeout_ms,
+	    .proxy_v2 = tg->proxy_protocol_v2,
 	};
 
 	if (!target_is_checked(&t->health)) {

@@ -23,6 +23,7 @@
 
 #include "health/probe.h"
 #include "health/probe_socket.h"
+#include "nlb/proxy_v2.h"
 #include "support/expect.h"
 #include "support/loop_support.h"
 
@@ -128,6 +129,55 @@ listening_target_succeeds_and_sees_a_fin(void **state)
 	assert_i64(count_descriptors(), f->descriptors + 1);
 	assert_i64(read_end(fd), 0);
 	close(fd);
+}
+
+static void
+proxy_v2_target_gets_the_whole_local_header_and_a_fin(void **state)
+{
+	struct fixture *f = *state;
+	struct check_spec spec = {.protocol = CHECK_TCP, .proxy_v2 = true};
+	const struct probe_env env = {
+	    .loop = &f->loop, .spec = &spec, .done = on_done, .owner = f};
+	uint8_t want[PROXY_V2_SIZE], got[PROXY_V2_SIZE + 1];
+	int listener = listen_on("127.0.0.1", 8, &spec.addr);
+	int fd;
+
+	assert_i64(probe_tcp_start(&env, &f->probe), 0);
+	assert_true(loop_run_until(&f->loop, is_done, f, LOOP_DEADLINE_MS));
+	assert_i64(f->end.result, PROBE_SUCCESS);
+	fd = accept(listener, NULL, NULL);
+	proxy_v2_encode_local(want);
+	assert_i64(
+	    recv(fd, got, sizeof(got), MSG_WAITALL), (int64_t)sizeof(want));
+	assert_memory_equal(got, want, sizeof(want));
+	assert_i64(recv(fd, got, sizeof(got), 0), 0);
+	close(fd);
+	close(listener);
+}
+
+/* The check is over before the loop has seen the target's answer: it timed
+ * out in a stall, or its slot went away. */
+static void
+proxy_v2_target_gets_its_header_when_the_check_is_cancelled(void **state)
+{
+	struct fixture *f = *state;
+	struct check_spec spec = {.protocol = CHECK_TCP, .proxy_v2 = true};
+	const struct probe_env env = {
+	    .loop = &f->loop, .spec = &spec, .done = on_done, .owner = f};
+	uint8_t want[PROXY_V2_SIZE], got[PROXY_V2_SIZE + 1];
+	int listener = listen_on("127.0.0.1", 8, &spec.addr);
+	int fd;
+
+	assert_i64(probe_tcp_start(&env, &f->probe), 0);
+	f->probe->ops->close(f->probe);
+	fd = accept(listener, NULL, NULL);
+	proxy_v2_encode_local(want);
+	assert_i64(
+	    recv(fd, got, sizeof(got), MSG_WAITALL), (int64_t)sizeof(want));
+	assert_memory_equal(got, want, sizeof(want));
+	assert_i64(f->calls, 0);
+	close(fd);
+	close(listener);
 }
 
 static void
@@ -408,6 +458,8 @@ main(void)
 {
 	const struct CMUnitTest probe_tcp[] = {
 	    TEST(listening_target_succeeds_and_sees_a_fin),
+	    TEST(proxy_v2_target_gets_the_whole_local_header_and_a_fin),
+	    TEST(proxy_v2_target_gets_its_header_when_the_check_is_cancelled),
 	    TEST(ipv6_target_succeeds),
 	    TEST(closed_port_is_refused),
 	    TEST(greeting_is_read_so_that_the_target_sees_fin_not_reset),
