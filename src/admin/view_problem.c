@@ -126,6 +126,13 @@ group_problems(struct view_problems *problems, const struct view_group *g)
 		    "Target group %s has no target: every connection is "
 		    "refused. Add a Target line and run `nlbctl reload`.",
 		    g->name);
+	} else if (g->unused >= g->registered) {
+		problem_add(problems, VIEW_FAILING,
+		    "All targets of group %s are in other zones than this "
+		    "node: every connection is refused. Set "
+		    "load_balancing.cross_zone.enabled = true or correct "
+		    "AvailabilityZone, and run `nlbctl reload`.",
+		    g->name);
 	} else if (g->healthy == 0 && g->unhealthy == 0) {
 		problem_add(problems, VIEW_DEGRADED,
 		    "Target group %s has no healthy target yet: the first "

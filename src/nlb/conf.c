@@ -57,6 +57,26 @@ conf_find_listener(const struct conf *conf, const char *name)
 }
 
 bool
+conf_group_crosses_zones(
+    const struct conf *conf, const struct conf_target_group *group)
+{
+	return group->cross_zone == CONF_CROSS_ZONE_TRUE ||
+	       (group->cross_zone == CONF_CROSS_ZONE_LB &&
+		   conf->lb.cross_zone_enabled);
+}
+
+bool
+conf_target_zone_enabled(const struct conf *conf,
+    const struct conf_target_group *group, const struct conf_target *target)
+{
+	const char *zone = target->availability_zone;
+
+	return zone[0] == '\0' || strcmp(zone, "all") == 0 ||
+	       strcmp(zone, conf->lb.availability_zone) == 0 ||
+	       conf_group_crosses_zones(conf, group);
+}
+
+bool
 conf_outbound_allows(const struct conf *conf,
     const struct conf_listener *listener, const struct addr *a)
 {

@@ -236,6 +236,14 @@ const struct conf_target_group *conf_find_target_group(
 const struct conf_listener *conf_find_listener(
     const struct conf *conf, const char *name);
 
+/* Is cross-zone on for the group? Its own word, or the load balancer's. */
+bool conf_group_crosses_zones(
+    const struct conf *conf, const struct conf_target_group *group);
+/* Does this node send flows to the target at all: in the node's own zone, in
+ * all zones, without a zone, or with cross-zone on? */
+bool conf_target_zone_enabled(const struct conf *conf,
+    const struct conf_target_group *group, const struct conf_target *target);
+
 /* May this listener's outbound rules reach a? (union over its groups; no
  * groups, or a group without outbound rules: yes) */
 bool conf_outbound_allows(const struct conf *conf,

@@ -91,38 +91,39 @@ check_own_listener(
 	}
 }
 
-static bool
-is_cross_zone(const struct conf *conf, const struct conf_target_group *group)
-{
-	return group->cross_zone == CONF_CROSS_ZONE_TRUE ||
-	       (group->cross_zone == CONF_CROSS_ZONE_LB &&
-		   conf->lb.cross_zone_enabled);
-}
-
+/* A target of another zone is fine: the node there uses it. */
 static void
 check_zone(struct conf_parser *p, const struct conf_target_group *group,
     const struct conf_target *t, struct conf_span at)
 {
-	const char *own = p->conf->lb.availability_zone;
-	const char *zone = t->availability_zone;
-
-	if (zone[0] == '\0' || strcmp(zone, "all") == 0 ||
-	    is_cross_zone(p->conf, group) || strcmp(zone, own) == 0)
+	if (p->conf->lb.availability_zone[0] != '\0' ||
+	    conf_target_zone_enabled(p->conf, group, t))
 		return;
-	if (own[0] == '\0')
-		conf_error(p, at,
-		    "a target in zone %s, but this node's zone is "
-		    "not known; set AvailabilityZone in "
-		    "[load-balancer], or AvailabilityZone=all "
-		    "here",
-		    zone);
-	else
-		conf_error(p, at,
-		    "a target in zone %s with cross-zone off in "
-		    "zone %s is not implemented yet; set "
-		    "load_balancing.cross_zone.enabled = true, or "
-		    "AvailabilityZone=all here",
-		    zone, own);
+	conf_error(p, at,
+	    "a target in zone %s, but this node's zone is "
+	    "not known; set AvailabilityZone in "
+	    "[load-balancer], or AvailabilityZone=all "
+	    "here",
+	    t->availability_zone);
+}
+
+/* A whole group of foreign targets is rather a spelling mistake. */
+static void
+check_some_zone(struct conf_parser *p, size_t i)
+{
+	const struct conf_target_group *g = &p->conf->target_groups[i];
+
+	if (g->n_targets == 0 || p->conf->lb.availability_zone[0] == '\0')
+		return;
+	for (size_t j = 0; j < g->n_targets; j++) {
+		if (conf_target_zone_enabled(p->conf, g, &g->targets[j]))
+			return;
+	}
+	conf_warning(p, conf_value_of(p, CONF_TARGET_GROUP, i, ""),
+	    "no target of [target-group %s] is in zone %s: all stay `unused'; "
+	    "set load_balancing.cross_zone.enabled = true or correct the "
+	    "zones",
+	    g->name, p->conf->lb.availability_zone);
 }
 
 static int
@@ -181,6 +182,7 @@ conf_check_targets(struct conf_parser *p)
 			check_zone(p, g, t, at);
 		}
 		check_doubled(p, g);
+		check_some_zone(p, i);
 		total += g->n_targets;
 	}
 	if (total > CONF_TARGETS_MAX)

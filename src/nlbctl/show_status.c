@@ -172,8 +172,12 @@ group_row(struct table *table, const json_t *g)
 {
 	uint64_t registered = show_uint(g, "registered");
 	uint64_t healthy = show_uint(g, "healthy");
-	/* Targets of a group that no listener forwards to are all unused. */
-	bool used = registered == 0 || show_uint(g, "unused") < registered;
+	uint64_t unused = show_uint(g, "unused");
+	bool used = show_bool(g, "in_use");
+
+	/* Those of other zones are not missed here. */
+	if (used)
+		registered -= unused < registered ? unused : registered;
 
 	table_cell(table, STYLE_PLAIN, "%s", show_text(g, "name"));
 	table_cell(table, healthy_style(healthy, registered, used),

@@ -325,6 +325,22 @@ add_target(struct registry *r, const struct addr *addr, const char *group,
 	return t;
 }
 
+/* In use or not, and why not. */
+static void
+apply_use(struct registry *r, struct registered_target *t,
+    const struct conf_target_group *tg, const struct conf_target *ct,
+    uint64_t now_ms)
+{
+	if (!group_is_used(r->conf, tg))
+		target_set_in_use(
+		    &t->health, false, TARGET_REASON_NOT_IN_USE, now_ms);
+	else if (!conf_target_zone_enabled(r->conf, tg, ct))
+		target_set_in_use(
+		    &t->health, false, TARGET_REASON_ZONE_NOT_ENABLED, now_ms);
+	else
+		target_set_in_use(&t->health, true, TARGET_REASON_NONE, now_ms);
+}
+
 static int
 apply_target(struct registry *r, const struct conf_target_group *tg,
     const struct conf_target *ct, uint64_t now_ms, uint16_t *slot)
@@ -357,8 +373,7 @@ apply_target(struct registry *r, const struct conf_target_group *tg,
 	    .deregistration_delay_s = tg->deregistration_delay_s,
 	    .unhealthy_draining_interval_s = tg->unhealthy_draining_interval_s,
 	};
-	target_set_in_use(&t->health, group_is_used(r->conf, tg),
-	    TARGET_REASON_NOT_IN_USE, now_ms);
+	apply_use(r, t, tg, ct, now_ms);
 	*slot = t->slot;
 	return update_check(r, t, tg);
 }

@@ -124,6 +124,16 @@ set_health(struct admin_fixture *f, size_t from, size_t to,
 }
 
 static void
+a_group_of_other_zones_is_failing(void **state)
+{
+	struct admin_fixture *f = *state;
+
+	set_health(f, 0, 2, TARGET_UNUSED, TARGET_REASON_ZONE_NOT_ENABLED);
+	expect_problem(f, "failing",
+	    "All targets of group internal-smtp are in other zones");
+}
+
+static void
 an_unhealthy_target_degrades_and_is_named(void **state)
 {
 	struct admin_fixture *f = *state;
@@ -444,6 +454,7 @@ main(void)
 	    TEST(answers_carry_type_no_store_and_nosniff),
 	    TEST(status_has_every_listener_counter_and_every_end_code),
 	    TEST(status_tells_config_workers_and_groups),
+	    TEST(a_group_of_other_zones_is_failing),
 	    TEST(an_unhealthy_target_degrades_and_is_named),
 	    TEST(a_group_without_healthy_target_is_failing),
 	    TEST(initial_targets_degrade_until_the_first_check),

@@ -280,6 +280,51 @@ group_no_listener_uses_is_unused_and_not_checked(void **state)
 	assert_u64(flags(f, f->slots[1]), 0);
 }
 
+#define FOREIGN "Target.far = Id=10.0.0.3,AvailabilityZone=zone-b\n"
+#define OWN_ZONE "[load-balancer]\nAvailabilityZone = zone-a\n"
+#define CROSS_ZONE "load_balancing.cross_zone.enabled = true\n"
+
+static void
+foreign_target_is_unused_and_not_checked_while_cross_zone_is_off(void **state)
+{
+	struct fixture *f = *state;
+
+	apply(f, 0, ONE FOREIGN, OWN_ZONE);
+	assert_i64(target(f, 1)->health.state, TARGET_UNUSED);
+	assert_i64(target(f, 1)->health.reason, TARGET_REASON_ZONE_NOT_ENABLED);
+	assert_true(checked[f->slots[0]]);
+	assert_false(checked[f->slots[1]]);
+	/* Not even when the group fails open. */
+	check(f, 0, PROBE_FAILURE, 10);
+	check(f, 0, PROBE_FAILURE, 20);
+	assert_u64(flags(f, f->slots[0]), SB_ROUTABLE | SB_FAIL_OPEN);
+	assert_u64(flags(f, f->slots[1]), 0);
+}
+
+static void
+reload_of_cross_zone_brings_a_foreign_target_in_and_out(void **state)
+{
+	struct fixture *f = *state;
+
+	apply(f, 0, ONE FOREIGN, OWN_ZONE);
+	apply(f, 10, ONE FOREIGN, OWN_ZONE CROSS_ZONE);
+	assert_i64(target(f, 1)->health.state, TARGET_INITIAL);
+	assert_true(checked[f->slots[1]]);
+	check(f, 1, PROBE_SUCCESS, 20);
+	assert_u64(flags(f, f->slots[1]), SB_ROUTABLE);
+	apply(f, 30, ONE FOREIGN, OWN_ZONE);
+	assert_i64(target(f, 1)->health.state, TARGET_UNUSED);
+	assert_u64(flags(f, f->slots[1]), 0);
+	assert_false(checked[f->slots[1]]);
+	assert_u64(f->n_ends, 0);
+	/* The group's own word counts before the load balancer's. */
+	apply(f, 40, CROSS_ZONE ONE FOREIGN, OWN_ZONE);
+	assert_i64(target(f, 1)->health.state, TARGET_INITIAL);
+	apply(f, 50, "load_balancing.cross_zone.enabled = false\n" ONE FOREIGN,
+	    OWN_ZONE CROSS_ZONE);
+	assert_i64(target(f, 1)->health.state, TARGET_UNUSED);
+}
+
 static void
 unhealthy_draining_ends_the_flows_at_its_deadline(void **state)
 {
@@ -534,6 +579,9 @@ main(void)
 	    TEST(void_check_changes_nothing),
 	    TEST(late_result_of_a_target_that_is_gone_is_ignored),
 	    TEST(group_no_listener_uses_is_unused_and_not_checked),
+	    TEST(
+		foreign_target_is_unused_and_not_checked_while_cross_zone_is_off),
+	    TEST(reload_of_cross_zone_brings_a_foreign_target_in_and_out),
 	    TEST(unhealthy_draining_ends_the_flows_at_its_deadline),
 	    TEST(reload_keeps_health_and_slot_of_what_stays),
 	    TEST(renamed_label_is_the_same_target),

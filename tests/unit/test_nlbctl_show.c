@@ -116,6 +116,31 @@ status_begins_with_the_verdict_and_ends_with_the_problems(void **state)
 	free(text);
 }
 
+/* Those of other zones do not make a group look half dead. */
+static void
+groups_count_the_targets_that_this_node_uses(void **state)
+{
+	char *text;
+
+	(void)state;
+	text = show(show_status,
+	    "{'health': 'ok', 'listeners': [], 'targets': [],"
+	    " 'target_groups': ["
+	    "  {'name': 'near', 'healthy': 2, 'registered': 5, 'unused': 3,"
+	    "   'in_use': true},"
+	    "  {'name': 'far', 'healthy': 0, 'registered': 2, 'unused': 2,"
+	    "   'in_use': true},"
+	    "  {'name': 'spare', 'healthy': 0, 'registered': 1, 'unused': 1,"
+	    "   'in_use': false}]}",
+	    0);
+	assert_contains(text, "2 of 2");
+	assert_contains(text, "0 of 0");
+	assert_contains(text, "nobody");
+	assert_contains(text, "0 of 1");
+	assert_contains(text, "no listener uses it");
+	free(text);
+}
+
 /* n targets, the last one unhealthy. */
 static char *
 show_status_of_targets(size_t n)
@@ -201,6 +226,7 @@ main(void)
 	    cmocka_unit_test(wrong_shapes_are_no_answers),
 	    cmocka_unit_test(members_of_wrong_types_show_as_dashes_and_zeros),
 	    cmocka_unit_test(hostile_text_is_escaped_everywhere),
+	    cmocka_unit_test(groups_count_the_targets_that_this_node_uses),
 	    cmocka_unit_test(
 		status_begins_with_the_verdict_and_ends_with_the_problems),
 	    cmocka_unit_test(status_of_many_targets_shows_the_bad_ones),
