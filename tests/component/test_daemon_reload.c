@@ -23,6 +23,7 @@
 
 #include "daemon_fixture.h"
 #include "ipc/scoreboard.h"
+#include "supervisor/daemon.h"
 #include "fake_worker.h"
 #include "support/expect.h"
 #include "support/loop_support.h"
@@ -420,9 +421,54 @@ reload_that_waits_does_not_hold_up_the_stop(void **state)
 	pid = request_elsewhere(f);
 	daemon_wait_log(f, "reload accepted, generation 2");
 	daemon_signal(f, SIGTERM);
-	/* The sanitizer sees to it that the request was freed. */
 	assert_i64(daemon_wait_exit(f), 0);
 	assert_i64(waitpid(pid, NULL, 0), pid);
+}
+
+static unsigned n_verdicts, n_answers;
+
+static void
+on_verdict(void *arg, bool accepted, const char *text)
+{
+	n_verdicts += accepted && strcmp(arg, "request") == 0 &&
+		      strstr(text, "not confirmed") != NULL;
+}
+
+static void
+on_flows(
+    void *arg, const struct flow_record *records, size_t n, uint32_t missing)
+{
+	(void)records;
+	n_answers += strcmp(arg, "request") == 0 && n == 0 && missing == 2;
+}
+
+/* The admin interface frees a request only when its callback has come. */
+static void
+whoever_waits_at_the_end_is_called_back_once(void **state)
+{
+	static struct daemon d = {.state = DAEMON_STOPPING};
+	static char request[] = "request";
+	struct reload_waiter *rw = calloc(1, sizeof(*rw));
+	struct flows_waiter *fw = calloc(1, sizeof(*fw));
+
+	(void)state;
+	assert_non_null(rw);
+	assert_non_null(fw);
+	rw->cb = on_verdict;
+	fw->cb = on_flows;
+	rw->arg = fw->arg = request;
+	fw->missing = 1;
+	fw->asked[3] = true;
+	TAILQ_INIT(&d.reload_waiters);
+	TAILQ_INIT(&d.flows_waiters);
+	TAILQ_INSERT_TAIL(&d.reload_waiters, rw, entry);
+	TAILQ_INSERT_TAIL(&d.flows_waiters, fw, entry);
+	for (int i = 0; i < 2; i++) {
+		daemon_finish_reloads(&d);
+		daemon_finish_flows(&d);
+		assert_u64(n_verdicts, 1);
+		assert_u64(n_answers, 1);
+	}
 }
 
 static void
@@ -536,6 +582,7 @@ main(int argc, char **argv)
 	    TEST(rejected_listener_leaves_the_flow_log_alone),
 	    TEST(worker_that_dies_meanwhile_is_waited_for),
 	    TEST(reload_that_waits_does_not_hold_up_the_stop),
+	    cmocka_unit_test(whoever_waits_at_the_end_is_called_back_once),
 	    TEST(reload_while_draining_is_refused_and_said),
 	    TEST(service_manager_is_told_of_each_step),
 	    TEST(not_ready_before_all_workers_serve),
