@@ -145,8 +145,10 @@ close_side(struct side *s, bool with_reset)
 {
 	if (s->fd == -1)
 		return;
-	/* What the peer has reset itself needs no reset from us. */
-	if (with_reset && s->error == 0) {
+	/* What the peer has reset itself needs no reset from us. Any other
+	 * error may be one call's alone, and the socket alive: without the
+	 * reset a cut stream would end in FIN. */
+	if (with_reset && s->error != ECONNRESET) {
 		struct linger now = {.l_onoff = 1, .l_linger = 0};
 
 		(void)setsockopt(
