@@ -483,6 +483,33 @@ a_fin_for_a_target_that_has_reset_is_a_reset(void **state)
 	close(f.client);
 }
 
+/* The kernel refuses a call for a reason of its own: the socket still lives,
+ * and a plain close would end a cut stream with FIN. */
+static void
+a_cut_stream_never_ends_in_fin(void **state)
+{
+	static char buffer[PATTERN_MAX];
+	struct rig *r = *state;
+	struct rig_flow f = rig_open(r);
+	enum peer_event e = PEER_NOTHING;
+
+	fault_set(FAULT_SPLICE, 1, 1, ENOBUFS); /* out of the pipe */
+	WAIT_UNTIL(fault_hits(FAULT_SPLICE) == 1, {
+		(void)peer_send(f.client, pattern(), 100000);
+		rig_turn(r);
+	});
+	WAIT_UNTIL(e == PEER_FIN || e == PEER_RST, {
+		size_t n = sizeof(buffer);
+
+		rig_turn(r);
+		e = peer_read(f.target, buffer, &n);
+	});
+	assert_i64(e, PEER_RST);
+	RIG_WAIT(r, r->n_ends == 1);
+	close(f.client);
+	close(f.target);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, rig_teardown)
 
 int
@@ -513,6 +540,7 @@ main(void)
 	    TEST(a_drain_takes_what_waits_in_the_queue_first),
 	    TEST(a_flow_may_end_while_it_waits_for_its_next_turn),
 	    TEST(two_resets_in_one_batch_end_the_flow_once),
+	    TEST(a_cut_stream_never_ends_in_fin),
 	    TEST(a_fin_for_a_target_that_has_reset_is_a_reset),
 	};
 

@@ -256,6 +256,33 @@ an_answer_that_waits_in_the_kernel_wins_over_the_deadline(void **state)
 	close(target);
 }
 
+/* The target goes while flows are still connecting to it: they are not reset,
+ * the next target has them. */
+static void
+a_connecting_flow_outlives_its_targets_end(void **state)
+{
+	struct rig *r = *state;
+	struct black_hole hole = add_black_hole(r);
+	struct rig_flow f;
+
+	rig_add_target(r, 8);
+	rig_set_flags(r, 1, 0);
+	rig_apply_keys(r, "", "", "");
+	f.client = rig_connect(r);
+	RIG_WAIT(r, rig_flow(r) != NULL);
+	rig_set_flags(r, 0, 0);
+	rig_set_flags(r, 1, SB_ROUTABLE);
+	rig_end_flows(r, 0, FLOW_END_TARGET_UNHEALTHY);
+	f.target = rig_accept(r, 1);
+	peer_send_all(f.client, "EHLO", 4);
+	rig_expect(r, f.target, "EHLO");
+	assert_u64(r->n_ends, 0);
+	assert_u64(sb_get(&r->block->targets[10].active_flows), 0);
+	close(f.client);
+	close(f.target);
+	black_hole_close(&hole);
+}
+
 /* ---- clients that leave ----------------------------------------------- */
 
 static void
@@ -516,6 +543,7 @@ main(void)
 	    RIG_TEST(a_silent_target_does_not_keep_the_next_from_its_turn),
 	    RIG_TEST(the_whole_search_has_an_end),
 	    RIG_TEST(an_answer_that_waits_in_the_kernel_wins_over_the_deadline),
+	    RIG_TEST(a_connecting_flow_outlives_its_targets_end),
 	    RIG_TEST(a_client_that_resets_while_connecting_ends_the_flow),
 	    RIG_TEST(
 		what_a_client_said_before_its_reset_still_reaches_a_target),
