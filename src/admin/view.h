@@ -13,6 +13,7 @@
 #include <jansson.h>
 
 #include "admin/admin.h"
+#include "nlb/zone_health.h"
 
 struct view_flow_query {
 	uint32_t limit;
@@ -52,13 +53,16 @@ struct view_group {
 	char name[CONF_NAME_MAX + 1];
 	uint32_t healthy, unhealthy, initial, draining, unused, registered;
 	bool fail_open, in_use;
+	bool dns_healthy; /* enough for target_group_health.dns_failover */
+	struct zone_group zone;
 	char bad_target[ADDR_STRLEN]; /* the first unhealthy one */
 	char bad_detail[128];         /* what its last check said */
 };
 struct view_groups {
 	struct view_group *list; /* owned */
 	size_t n;
-	bool failed; /* out of memory */
+	bool zone_healthy; /* all groups are: this node may stand in DNS */
+	bool failed;       /* out of memory */
 };
 
 void view_groups_collect(

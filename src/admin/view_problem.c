@@ -70,6 +70,8 @@ group_count(void *arg, const struct admin_target *t)
 		g->registered++;
 	if (t->fail_open)
 		g->fail_open = true;
+	g->zone.registered += target_is_registered(t->health);
+	g->zone.healthy += t->health->state == TARGET_HEALTHY;
 	switch (t->health->state) {
 	case TARGET_INITIAL:
 		g->initial++;
@@ -92,6 +94,27 @@ group_count(void *arg, const struct admin_target *t)
 	}
 }
 
+/* The first rows of groups are the config's, in its order. */
+static void
+judge_zone(const struct conf *conf, struct view_groups *groups)
+{
+	size_t i;
+
+	groups->zone_healthy = true;
+	for (i = 0; i < groups->n; i++) {
+		struct view_group *g = &groups->list[i];
+
+		if (i < conf->n_target_groups) {
+			g->zone.minimum_count =
+			    conf->target_groups[i].dns_failover_count;
+			g->zone.minimum_percentage =
+			    conf->target_groups[i].dns_failover_percentage;
+		}
+		g->dns_healthy = zone_group_is_healthy(&g->zone);
+		groups->zone_healthy = groups->zone_healthy && g->dns_healthy;
+	}
+}
+
 void
 view_groups_collect(const struct admin_ops *ops, struct view_groups *groups)
 {
@@ -109,9 +132,12 @@ view_groups_collect(const struct admin_ops *ops, struct view_groups *groups)
 			/* The first rows are the config's, in its order. */
 			g = &groups->list[conf->listeners[i].forwards[j].group];
 			g->in_use = true;
+			if (conf->listeners[i].forwards[j].weight > 0)
+				g->zone.carries_flows = true;
 		}
 	}
 	ops->each_target(ops->owner, group_count, groups);
+	judge_zone(conf, groups);
 }
 
 static void
@@ -155,6 +181,21 @@ group_problems(struct view_problems *problems, const struct view_group *g)
 		    g->unhealthy == 1 ? "is" : "are", g->bad_target, bad_sep,
 		    g->bad_detail);
 	}
+}
+
+/* Some healthy targets, and still not enough: without any, group_problems has
+ * said what matters. */
+static void
+zone_problems(struct view_problems *problems, const struct view_group *g)
+{
+	if (g->dns_healthy || g->healthy == 0)
+		return;
+	problem_add(problems, VIEW_DEGRADED,
+	    "This zone is unhealthy for DNS: group %s has %u of %u targets "
+	    "healthy, fewer than target_group_health.dns_failover."
+	    "minimum_healthy_targets asks for. Mend its targets or lower the "
+	    "threshold.",
+	    g->name, g->zone.healthy, g->zone.registered);
 }
 
 struct problem_walk {
@@ -240,6 +281,8 @@ view_problems_collect(const struct admin_ops *ops,
 		    "No worker is serving: connections wait in the kernel. "
 		    "The log says why the workers ended.");
 	ops->each_listener(ops->owner, listener_problems, &walk);
-	for (i = 0; i < groups->n; i++)
+	for (i = 0; i < groups->n; i++) {
 		group_problems(problems, &groups->list[i]);
+		zone_problems(problems, &groups->list[i]);
+	}
 }

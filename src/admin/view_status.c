@@ -155,18 +155,29 @@ status_target_groups(const struct view_groups *groups)
 	for (i = 0; i < groups->n; i++) {
 		g = &groups->list[i];
 		object = json_pack("{s:s, s:i, s:i, s:i, s:i, s:i, s:i, s:b,"
-				   " s:b}",
+				   " s:b, s:b}",
 		    "name", g->name, "healthy", (int)g->healthy, "unhealthy",
 		    (int)g->unhealthy, "initial", (int)g->initial, "draining",
 		    (int)g->draining, "unused", (int)g->unused, "registered",
 		    (int)g->registered, "fail_open", (int)g->fail_open,
-		    "in_use", (int)g->in_use);
+		    "in_use", (int)g->in_use, "dns_healthy",
+		    (int)g->dns_healthy);
 		if (json_array_append_new(list, object) != 0) {
 			json_decref(list);
 			return NULL;
 		}
 	}
 	return list;
+}
+
+/* This node's zone, as DNS should see it. */
+static json_t *
+status_zone(const struct conf *conf, const struct view_groups *groups)
+{
+	const char *name = conf->lb.availability_zone;
+
+	return json_pack("{s:s?, s:b}", "name", name[0] == '\0' ? NULL : name,
+	    "healthy", (int)groups->zone_healthy);
 }
 
 static json_t *
@@ -219,7 +230,7 @@ status_build(const struct admin_ops *ops, const struct admin_status *status,
 	};
 
 	return json_pack("{s:s, s:i, s:s, s:s, s:O, s:o, s:o, s:b, s:i, s:o,"
-			 " s:o, s:o, s:o, s:o, s:o}",
+			 " s:o, s:o, s:o, s:o, s:o, s:o}",
 	    "version", NLBD_VERSION, "pid", (int)getpid(), "load_balancer",
 	    ops->conf(ops->owner)->lb.name, "health", healths[problems->health],
 	    "problems", problems->list, "start_time",
@@ -230,7 +241,8 @@ status_build(const struct admin_ops *ops, const struct admin_status *status,
 	    view_uint(scoreboard_active_flows(ops->scoreboard)), "config",
 	    status_config(status), "workers", status_workers(ops), "listeners",
 	    status_listeners(ops), "target_groups",
-	    status_target_groups(groups), "flow_ends",
+	    status_target_groups(groups), "zone",
+	    status_zone(ops->conf(ops->owner), groups), "flow_ends",
 	    status_flow_ends(ops->scoreboard));
 }
 

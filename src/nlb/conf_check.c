@@ -4,7 +4,10 @@
  */
 #include "nlb/conf_internal.h"
 
+#include <stdio.h>
 #include <string.h>
+
+#include "nlb/zone_health.h"
 
 #define AWS_RULES_MAX 60 /* per group, direction and address family */
 #define AWS_GROUP_TARGETS_MAX 1000
@@ -270,6 +273,38 @@ check_group(struct conf_parser *p, size_t i)
 }
 
 static void
+check_thresholds(struct conf_parser *p, size_t i, const char *unit,
+    uint32_t dns, uint32_t routing)
+{
+	char key[96];
+
+	if (zone_thresholds_agree(dns, routing))
+		return;
+	snprintf(key, sizeof(key),
+	    "target_group_health.unhealthy_state_routing."
+	    "minimum_healthy_targets.%s",
+	    unit);
+	conf_aws(p, conf_value_of(p, CONF_TARGET_GROUP, i, key),
+	    "%s = %u above target_group_health.dns_failover."
+	    "minimum_healthy_targets.%s = %u works here, but an NLB wants the "
+	    "zone to leave DNS no later than the group fails open; raise the "
+	    "latter, or set it to off",
+	    key, routing, unit, dns);
+}
+
+/* Attributes of a group's health that contradict each other. */
+static void
+check_group_health(struct conf_parser *p, size_t i)
+{
+	const struct conf_target_group *g = &p->conf->target_groups[i];
+
+	check_thresholds(
+	    p, i, "count", g->dns_failover_count, g->routing_min_count);
+	check_thresholds(p, i, "percentage", g->dns_failover_percentage,
+	    g->routing_min_percentage);
+}
+
+static void
 check_load_balancer(struct conf_parser *p)
 {
 	if (strcmp(p->conf->lb.availability_zone, "all") == 0)
@@ -297,7 +332,9 @@ conf_check(struct conf_parser *p)
 		check_security_groups(p);
 		check_use_of_groups(p);
 	}
-	for (size_t i = 0; i < p->conf->n_target_groups; i++)
+	for (size_t i = 0; i < p->conf->n_target_groups; i++) {
 		check_group(p, i);
+		check_group_health(p, i);
+	}
 	conf_check_targets(p);
 }

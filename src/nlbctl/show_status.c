@@ -40,6 +40,24 @@ show_headline(const json_t *root, const struct output *out)
 	fputc('\n', out->file);
 }
 
+/* Of interest where DNS looks at it, or where it is not well. */
+static void
+show_zone(const json_t *root, const struct output *out)
+{
+	const json_t *zone = json_object_get(root, "zone");
+	const char *name = json_string_value(json_object_get(zone, "name"));
+	bool healthy = show_bool(zone, "healthy");
+
+	if (zone == NULL || (name == NULL && healthy))
+		return;
+	output_styled(out, STYLE_PLAIN, "zone %s is ",
+	    name == NULL ? "(none given)" : name);
+	output_styled(out, healthy ? STYLE_GOOD : STYLE_BAD, "%s",
+	    healthy ? "healthy" : "unhealthy");
+	output_styled(out, STYLE_PLAIN, " for DNS");
+	fputc('\n', out->file);
+}
+
 static void
 show_facts(const json_t *root, const struct output *out)
 {
@@ -186,6 +204,10 @@ group_row(struct table *table, const json_t *g)
 	count_cell(table, g, "initial", STYLE_WARN);
 	count_cell(table, g, "draining", STYLE_WARN);
 	count_cell(table, g, "unused", STYLE_PLAIN);
+	if (show_bool(g, "dns_healthy"))
+		table_cell(table, STYLE_PLAIN, "healthy");
+	else
+		table_cell(table, STYLE_BAD, "unhealthy");
 	if (!used)
 		table_cell(table, STYLE_DIM, "no listener uses it");
 	else if (show_bool(g, "fail_open"))
@@ -203,7 +225,7 @@ show_groups(const json_t *list, const struct output *out)
 	    {"TARGET GROUP", TABLE_LEFT}, {"HEALTHY", TABLE_LEFT},
 	    {"UNHEALTHY", TABLE_RIGHT}, {"INITIAL", TABLE_RIGHT},
 	    {"DRAINING", TABLE_RIGHT}, {"UNUSED", TABLE_RIGHT},
-	    {"NEW FLOWS GO TO", TABLE_LEFT}};
+	    {"FOR DNS", TABLE_LEFT}, {"NEW FLOWS GO TO", TABLE_LEFT}};
 	struct table *table = table_create(columns, N_COLUMNS(columns));
 	const json_t *g;
 	size_t i;
@@ -386,6 +408,7 @@ show_status(const json_t *root, const struct output *out)
 		return -EPROTO;
 	show_headline(root, out);
 	show_facts(root, out);
+	show_zone(root, out);
 	if (show_listeners(listeners, out) != 0 ||
 	    show_groups(groups, out) != 0 ||
 	    show_status_targets(targets, out) != 0 ||

@@ -162,6 +162,8 @@ fill_conf(struct admin_fake *fake)
 	    fake->listeners[1].name, sizeof(fake->listeners[1].name), "inside");
 	fake->listeners[0].n_forwards = 1;
 	fake->listeners[1].n_forwards = 1;
+	fake->listeners[0].forwards[0].weight = 1;
+	fake->listeners[1].forwards[0].weight = 1;
 	fake->listeners[1].security_groups_none = true;
 	fake->conf.listeners = fake->listeners;
 	fake->conf.n_listeners = 2;

@@ -124,6 +124,34 @@ set_health(struct admin_fixture *f, size_t from, size_t to,
 }
 
 static void
+too_few_healthy_targets_make_the_zone_unhealthy_for_dns(void **state)
+{
+	struct admin_fixture *f = *state;
+	json_t *root, *zone, *group;
+
+	f->fake.groups[0].dns_failover_count = 3;
+	assert_i64(ask(f, "GET /v1/status", &root), 200);
+	zone = json_object_get(root, "zone");
+	assert_true(json_is_true(json_object_get(zone, "healthy")));
+	assert_true(json_is_null(json_object_get(zone, "name")));
+	json_decref(root);
+
+	set_health(
+	    f, 1, 1, TARGET_UNHEALTHY, TARGET_REASON_FAILED_HEALTH_CHECKS);
+	expect_problem(f, "degraded",
+	    "This zone is unhealthy for DNS: group internal-smtp has 2 of 3");
+	assert_i64(ask(f, "GET /v1/status", &root), 200);
+	zone = json_object_get(root, "zone");
+	assert_true(json_is_false(json_object_get(zone, "healthy")));
+	group = json_array_get(json_object_get(root, "target_groups"), 0);
+	assert_true(json_is_false(json_object_get(group, "dns_healthy")));
+	/* "spare" carries no flows: nobody misses its targets. */
+	group = json_array_get(json_object_get(root, "target_groups"), 1);
+	assert_true(json_is_true(json_object_get(group, "dns_healthy")));
+	json_decref(root);
+}
+
+static void
 a_group_of_other_zones_is_failing(void **state)
 {
 	struct admin_fixture *f = *state;
@@ -454,6 +482,7 @@ main(void)
 	    TEST(answers_carry_type_no_store_and_nosniff),
 	    TEST(status_has_every_listener_counter_and_every_end_code),
 	    TEST(status_tells_config_workers_and_groups),
+	    TEST(too_few_healthy_targets_make_the_zone_unhealthy_for_dns),
 	    TEST(a_group_of_other_zones_is_failing),
 	    TEST(an_unhealthy_target_degrades_and_is_named),
 	    TEST(a_group_without_healthy_target_is_failing),

@@ -72,3 +72,21 @@ def test_cross_zone_comes_and_goes_by_reload(network, start_nlbd, echo):
     nlbd.wait_no_flows()
     nlbd.reload(config("false", group="true"))
     nlbd.wait_healthy(3)
+
+
+@pytest.mark.quick
+def test_too_few_healthy_targets_make_the_zone_unhealthy(network, start_nlbd,
+                                                         echo):
+    sections = config("false")
+    sections[ini.GROUP]["target_group_health.dns_failover."
+                        "minimum_healthy_targets.count"] = 2
+    nlbd = start_nlbd(sections, healthy=2)
+    assert nlbd.status()["zone"] == {"name": "zone-a", "healthy": True}
+    assert "zone zone-a is healthy for DNS" in nlbd.ctl_raw("status").stdout
+    echo.refuse(ANY)
+    nlbd.wait_state(ANY, "unhealthy")
+    assert nlbd.status()["zone"] == {"name": "zone-a", "healthy": False}
+    assert "zone zone-a is unhealthy for DNS" in nlbd.ctl_raw("status").stdout
+    result = sessions(network, nlbd.address, 50)
+    assert result.failed == {} and set(result.targets) == {OWN}, \
+        "flows follow another threshold"
