@@ -3,10 +3,12 @@
  * only place that knows both the supervisor and the worker.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <bsd/stdlib.h>
 #include <bsd/unistd.h>
@@ -114,6 +116,20 @@ worker(const char *arg)
 	return worker_main((uint32_t)block);
 }
 
+/* Started with stdio closed, the first sockets would land on 0 to 2, and the
+ * log would be written into a connection. */
+static void
+fill_stdio(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDWR);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd > STDERR_FILENO)
+		close(fd);
+}
+
 int
 main(int argc, char **argv, char **envp)
 {
@@ -121,6 +137,7 @@ main(int argc, char **argv, char **envp)
 	int (*action)(const struct daemon_options *) = daemon_main;
 	int c;
 
+	fill_stdio();
 	setproctitle_init(argc, argv, envp);
 	log_init("nlbd");
 	while (

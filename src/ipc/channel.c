@@ -246,6 +246,19 @@ on_poll(uv_poll_t *poll, int status, int events)
 	}
 }
 
+void
+channel_receive_rest(struct channel *c)
+{
+	while (!c->closed) {
+		int rc = receive_one(c);
+
+		if (rc == 0)
+			return;
+		if (rc < 0)
+			lost(c);
+	}
+}
+
 int
 channel_open(uv_loop_t *loop, int fd, channel_message_cb on_message,
     channel_closed_cb on_closed, void *arg, struct channel **out)

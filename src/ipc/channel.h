@@ -89,6 +89,9 @@ int channel_pair(int fds[2]);
 /* Takes over fd. 0 or a negative errno, fd then still the caller's. */
 int channel_open(uv_loop_t *loop, int fd, channel_message_cb on_message,
     channel_closed_cb on_closed, void *arg, struct channel **out);
+/* The other side has exited: handles all that it had sent. on_closed may be
+ * called at the end. */
+void channel_receive_rest(struct channel *c);
 /* Closes at once, what is queued is lost; no callback comes any more. */
 void channel_close(struct channel *c);
 

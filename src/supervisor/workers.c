@@ -163,6 +163,9 @@ on_worker_exit(uv_process_t *process, int64_t status, int signal)
 	struct worker_process *w = process->data;
 	struct workers *ws = w->workers;
 
+	/* Its last flow records, perhaps thousands, are still under way. */
+	if (w->channel != NULL)
+		channel_receive_rest(w->channel);
 	log_death(w, status, signal);
 	if (w->channel != NULL)
 		channel_close(w->channel);

@@ -374,6 +374,30 @@ an_empty_packet_is_the_end(void **state)
 	speak_raw(*state, "", 0);
 }
 
+/* More than one turn of the loop would read, and no turn comes. */
+static void
+what_was_sent_before_the_end_is_read_whole(void **state)
+{
+	struct pair *p = *state;
+	const uint32_t n = 200;
+
+	for (uint32_t i = 0; i < n; i++)
+		assert_i64(channel_send(p->a.channel, CHANNEL_FLOW_ENDS, &i,
+			       sizeof(i), NULL, 0),
+		    0);
+	assert_u64(channel_queued(p->a.channel), 0);
+	channel_close(p->a.channel);
+	p->a.channel = NULL;
+	uv_poll_stop((uv_poll_t *)p->b.channel); /* its first member */
+	uv_run(&p->loop, UV_RUN_NOWAIT);         /* a's end is closed now */
+	assert_u64(p->b.n_messages, 0);
+	channel_receive_rest(p->b.channel);
+	assert_u64(p->b.n_messages, n);
+	assert_true(p->b.in_order);
+	assert_u64(p->b.lost, 1);
+	assert_null(p->b.channel);
+}
+
 /* ---- opening ---------------------------------------------------------- */
 
 static void
@@ -404,6 +428,7 @@ main(void)
 	    TEST(closing_drops_the_queue),
 	    TEST(no_memory_or_descriptor_for_the_queue_is_said),
 	    TEST(a_queued_message_that_fails_loses_the_channel),
+	    TEST(what_was_sent_before_the_end_is_read_whole),
 	    TEST(an_interrupted_send_is_repeated),
 	    TEST(a_channel_may_be_closed_by_its_handler),
 	    TEST(sending_on_a_lost_channel_is_epipe),
