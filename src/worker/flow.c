@@ -83,9 +83,6 @@ count_end(struct flow *f)
 void
 flow_fill_record(const struct flow *f, struct flow_record *r)
 {
-	struct sockaddr_storage ss;
-	socklen_t len = sizeof(ss);
-
 	*r = (struct flow_record){
 	    .id = f->id,
 	    .start_us = f->start_us,
@@ -94,7 +91,6 @@ flow_fill_record(const struct flow *f, struct flow_record *r)
 	    .listener_slot = f->listener->slot,
 	    .target_slot = f->target_slot,
 	    .client = f->client_addr,
-	    .listener = f->listener->bound,
 	    .target = f->target_addr,
 	    .client_to_target_bytes = f->client_to_target.bytes,
 	    .target_to_client_bytes = f->target_to_client.bytes,
@@ -103,10 +99,7 @@ flow_fill_record(const struct flow *f, struct flow_record *r)
 	    .retries = f->n_tried > 0 ? (uint8_t)(f->n_tried - 1) : 0,
 	    .worker = (uint8_t)atomic_load(&worker_of(f)->block->worker_index),
 	};
-	/* A listener on all addresses: ask which one the client used. */
-	if (addr_is_unspecified(&f->listener->bound) && f->client.fd != -1 &&
-	    getsockname(f->client.fd, (struct sockaddr *)&ss, &len) == 0)
-		addr_from_sockaddr((struct sockaddr *)&ss, &r->listener);
+	flow_local_addr(f, &r->listener);
 }
 
 void
@@ -539,7 +532,6 @@ flow_established(struct flow *f)
 	sb_add(&target_counters(f)->new_flows, 1);
 	f->activity_ms = w->poller.now_ms;
 	flow_rearm(f, f->activity_ms + f->listener->idle_timeout_ms);
-	f->target.writable = true;
 	drive(f);
 }
 

@@ -66,6 +66,7 @@ struct flow {
 	bool client_ended_first; /* whose FIN came first */
 	bool fin_seen;
 	bool reset_by_client; /* FLUSHING: the dead side */
+	bool proxy_v2;        /* the target expects a PROXY v2 header */
 	bool in_busy, in_flushing;
 };
 
@@ -105,7 +106,13 @@ void flow_connect_timeout(struct flow *f);
 /* The target it connects to was taken out of service: the next one. */
 void flow_connect_elsewhere(struct flow *f);
 
-/* flow.c: the target answered. */
+/* flow_proxy.c: the address that the client connected to. */
+void flow_local_addr(const struct flow *f, struct addr *out);
+/* Sends the PROXY v2 header to a target that expects one, before anything
+ * else. 0 or -errno; after -ENOMEM the flow must end. */
+int flow_proxy_send(struct flow *f);
+
+/* flow.c: the target answered, and its socket is writable. */
 void flow_established(struct flow *f);
 /* The wheel shall look at the flow at at_ms at the latest: moves the entry only
  * when it would come too late. */

@@ -163,6 +163,7 @@ take_target(struct flow *f, int index)
 
 	f->target_slot = g->slots[index];
 	f->target_addr = g->addrs[index];
+	f->proxy_v2 = g->proxy_v2;
 	f->connect_start_ns = uv_hrtime();
 	f->deadline_ms = w->poller.now_ms + g->connect_timeout_ms;
 	if (f->deadline_ms > f->connect_total_ms)
@@ -316,19 +317,43 @@ flow_connect_next(struct flow *f)
 }
 
 static void
-connected(struct flow *f)
-{
-	if ((target_flags(f, f->target_slot) & SB_FAIL_OPEN) != 0)
-		sb_add(&f->listener->counters->unhealthy_routing_flows, 1);
-	flow_established(f);
-}
-
-static void
 failed(struct flow *f, int err)
 {
 	(void)note_failure(f, err);
 	drop_target_socket(f);
 	flow_connect_next(f);
+}
+
+/* What the target said before it broke off ("421 too busy") is the client's to
+ * hear. */
+static bool
+has_input(const struct side *s)
+{
+	int n = 0;
+
+	return ioctl(s->fd, FIONREAD, &n) == 0 && n > 0;
+}
+
+static void
+connected(struct flow *f)
+{
+	int rc;
+
+	f->target.writable = true;
+	rc = flow_proxy_send(f);
+	if (rc == -ENOMEM) {
+		flow_end(f, FLOW_END_NO_RESOURCES);
+		return;
+	}
+	/* Connected and reset at once: no client byte was forwarded, so the
+	 * next target may be asked. */
+	if (rc < 0 && !has_input(&f->target)) {
+		failed(f, -rc);
+		return;
+	}
+	if ((target_flags(f, f->target_slot) & SB_FAIL_OPEN) != 0)
+		sb_add(&f->listener->counters->unhealthy_routing_flows, 1);
+	flow_established(f);
 }
 
 void
@@ -337,7 +362,7 @@ flow_connect_event(struct flow *f, uint32_t events)
 	if (f->target.fd == -1)
 		return;
 	if ((events & (EPOLLERR | EPOLLHUP)) != 0) {
-		int err = 0, input = 0;
+		int err = 0;
 		socklen_t len = sizeof(err);
 
 		if (getsockopt(
@@ -345,10 +370,8 @@ flow_connect_event(struct flow *f, uint32_t events)
 			err = errno;
 		if (err == 0)
 			err = ECONNRESET;
-		/* Connected and reset in one batch: no byte was forwarded, so
-		 * the next target may be asked, unless this one had something
-		 * to say ("421 too busy") that the client must hear. */
-		if (ioctl(f->target.fd, FIONREAD, &input) == -1 || input == 0) {
+		/* Connected and reset in one batch; see connected(). */
+		if (!has_input(&f->target)) {
 			failed(f, err);
 			return;
 		}

@@ -31,6 +31,7 @@ group_create(const struct conf_target_group *conf, const uint16_t *slots,
 		goto fail;
 	strlcpy(g->name, conf->name, sizeof(g->name));
 	g->stickiness = conf->stickiness_enabled;
+	g->proxy_v2 = conf->proxy_protocol_v2;
 	g->connect_timeout_ms = conf->connect_timeout_ms;
 	g->connect_total_ms = conf->connect_total_ms;
 	*out = g;

@@ -20,6 +20,7 @@ struct group {
 	struct addr *addrs;
 	uint16_t *slots; /* scoreboard target slots */
 	bool stickiness;
+	bool proxy_v2;
 	uint32_t connect_timeout_ms, connect_total_ms;
 	uint32_t refs;
 };

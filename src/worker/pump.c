@@ -114,13 +114,27 @@ drain_spill(struct pump *p, struct side *dst)
 	enum step step =
 	    send_all(dst, s->bytes + s->offset, s->size - s->offset, &sent);
 
-	p->bytes += sent;
+	if (!s->is_prefix)
+		p->bytes += sent;
 	s->offset += (uint32_t)sent;
 	if (step == STEP_OK) {
 		free(s);
 		p->spill = NULL;
 	}
 	return step;
+}
+
+static enum step
+spill(struct pump *p, const char *buf, size_t size, bool is_prefix)
+{
+	p->spill = malloc(sizeof(*p->spill) + size);
+	if (p->spill == NULL)
+		return STEP_NO_MEMORY;
+	p->spill->offset = 0;
+	p->spill->size = (uint32_t)size;
+	p->spill->is_prefix = is_prefix;
+	memcpy(p->spill->bytes, buf, size);
+	return STEP_BLOCKED;
 }
 
 static enum step
@@ -132,13 +146,22 @@ send_or_spill(struct pump *p, struct side *dst, const char *buf, size_t size)
 	p->bytes += sent;
 	if (step != STEP_BLOCKED)
 		return step;
-	p->spill = malloc(sizeof(*p->spill) + size - sent);
-	if (p->spill == NULL)
-		return STEP_NO_MEMORY;
-	p->spill->offset = 0;
-	p->spill->size = (uint32_t)(size - sent);
-	memcpy(p->spill->bytes, buf + sent, size - sent);
-	return STEP_BLOCKED;
+	return spill(p, buf + sent, size - sent, false);
+}
+
+int
+pump_send_prefix(
+    struct pump *p, struct side *dst, const void *bytes, size_t size)
+{
+	const char *buf = bytes;
+	size_t sent;
+	enum step step = send_all(dst, buf, size, &sent);
+
+	if (step == STEP_BLOCKED)
+		step = spill(p, buf + sent, size - sent, true);
+	if (step == STEP_NO_MEMORY)
+		return -ENOMEM;
+	return step == STEP_FAILED ? -dst->error : 0;
 }
 
 /* The kernel would not splice to this socket: the bytes leave the pipe by

@@ -52,6 +52,7 @@ enum pump_state {
 
 struct spill {
 	uint32_t offset, size;
+	bool is_prefix; /* nlbd's own bytes: not counted */
 	char bytes[];
 };
 
@@ -83,6 +84,14 @@ enum pump_result {
 /* Moves what can be moved without blocking. Not after PUMP_FIN. */
 enum pump_result pump_run(struct pump *p, struct side *src, struct side *dst,
     const struct pump_resources *res);
+
+/*
+ * Bytes of nlbd's own in front of the stream, before the first pump_run: sent
+ * with one call, or what is left of them before anything else. They are not in
+ * bytes. 0, -ENOMEM, or the error of dst as a negative errno.
+ */
+int pump_send_prefix(
+    struct pump *p, struct side *dst, const void *bytes, size_t size);
 
 /* Bytes read and not yet written. */
 uint64_t pump_held_bytes(const struct pump *p);
