@@ -146,6 +146,20 @@ __wrap_splice(
 	return __real_splice(in, in_off, out, out_off, len, flags);
 }
 
+ssize_t __real_send(int fd, const void *bytes, size_t size, int flags);
+ssize_t __wrap_send(int fd, const void *bytes, size_t size, int flags);
+ssize_t
+__wrap_send(int fd, const void *bytes, size_t size, int flags)
+{
+	if (!fails(FAULT_SEND))
+		return __real_send(fd, bytes, size, flags);
+	if (faults[FAULT_SEND].err == 0 && faults[FAULT_SEND].hits % 2 == 1)
+		return __real_send(fd, bytes, size / 2, flags);
+	if (faults[FAULT_SEND].err == 0)
+		errno = EAGAIN;
+	return -1;
+}
+
 uint64_t __real_uv_hrtime(void);
 uint64_t __wrap_uv_hrtime(void);
 uint64_t

@@ -14,6 +14,7 @@ enum fault_call {
 	FAULT_EPOLL_CTL,
 	FAULT_MALLOC,
 	FAULT_PIPE2,
+	FAULT_SEND,
 	FAULT_SENDMSG,
 	FAULT_SHUTDOWN,
 	FAULT_SOCKET,
@@ -21,9 +22,9 @@ enum fault_call {
 	FAULT_CALLS,
 };
 
-/* Lets skip calls through, then fails the next times ones with err. Two
- * answers are no errors: err 0 makes splice return 0, and makes connect wait
- * and return 0. */
+/* Lets skip calls through, then fails the next times ones with err. Three
+ * answers are no errors: err 0 makes splice return 0, makes connect wait and
+ * return 0, and makes send take half and then, the next time, nothing. */
 void fault_set(enum fault_call call, unsigned skip, unsigned times, int err);
 unsigned fault_hits(enum fault_call call);  /* failed since fault_set */
 uint64_t fault_calls(enum fault_call call); /* all since fault_reset */

@@ -8,11 +8,13 @@
 #include <stdint.h>
 
 #include <errno.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
 #include "checker_fixture.h"
+#include "nlb/proxy_v2.h"
 #include "support/expect.h"
 
 static void
@@ -48,6 +50,31 @@ changed_address_cancels_the_check_under_way(void **state)
 	assert_u64(f->n_results, 1);
 	assert_i64(last_event(f)->result, PROBE_SUCCESS);
 	black_hole_close(&hole);
+	close(fd);
+}
+
+static void
+changed_proxy_v2_checks_again_with_the_header(void **state)
+{
+	struct fixture *f = *state;
+	struct check_spec spec = {
+	    .protocol = CHECK_TCP, .interval_ms = 60000, .timeout_ms = 60000};
+	char bytes[2 * PROXY_V2_SIZE];
+	int fd = listen_on("127.0.0.1", 8, &spec.addr);
+	int without, with;
+
+	assert_i64(checker_set(f->checker, 0, &spec), 0);
+	assert_true(wait_for_results(f, 1));
+	spec.proxy_v2 = true;
+	assert_i64(checker_set(f->checker, 0, &spec), 0);
+	assert_true(wait_for_results(f, 2));
+	without = accept(fd, NULL, NULL);
+	with = accept(fd, NULL, NULL);
+	assert_i64(recv(without, bytes, sizeof(bytes), MSG_WAITALL), 0);
+	assert_i64(
+	    recv(with, bytes, sizeof(bytes), MSG_WAITALL), PROXY_V2_SIZE);
+	close(without);
+	close(with);
 	close(fd);
 }
 
@@ -267,6 +294,7 @@ main(void)
 	const struct CMUnitTest checker_changes[] = {
 	    TEST(unchanged_spec_changes_nothing),
 	    TEST(changed_address_cancels_the_check_under_way),
+	    TEST(changed_proxy_v2_checks_again_with_the_header),
 	    TEST(changed_interval_and_timeout_count_from_the_next_check_on),
 	    TEST(removed_slot_gives_no_result),
 	    TEST(started_callback_may_remove_and_replace_its_slot),
