@@ -64,7 +64,7 @@ smtpd_tls_session_cache_database =
 """
 
 MASTER_CF = """
-{port}     inet  n - n - - smtpd
+{port}     inet  n - n - - smtpd{options}
 cleanup    unix  n - n - 0 cleanup
 qmgr       unix  n - n 300 1 qmgr
 tlsmgr     unix  - - n 1000? 1 tlsmgr
@@ -89,21 +89,24 @@ mech_list: PLAIN LOGIN
 
 
 class Postfix:
-    def __init__(self, network, address, port):
+    def __init__(self, network, address, port, **options):
+        """options: parameters of smtpd alone."""
         self._directory = tempfile.TemporaryDirectory(prefix="nlbd-test-")
         self.directory = pathlib.Path(self._directory.name)
         self.directory.chmod(0o755)
         self.network, self.address, self.port = network, address, port
-        self._configure()
+        self._configure(options)
         self._master = Process(network.server.command(
             [f"{DAEMONS}/master", "-c", self.config, "-d"]),
             name="postfix")
 
-    def _configure(self):
+    def _configure(self, options):
         owner = pwd.getpwnam("postfix")
         values = {"dir": self.directory, "daemons": DAEMONS, "host": HOST,
                   "domain": DOMAIN, "addresses": self.address,
-                  "uid": owner.pw_uid, "gid": owner.pw_gid, "port": self.port}
+                  "uid": owner.pw_uid, "gid": owner.pw_gid, "port": self.port,
+                  "options": "".join(f"\n  -o {name}={value}" for name, value
+                                     in options.items())}
         # Postfix wants a configuration directory of its own.
         self.config = self.directory / "config"
         for name in ("queue", "data", "mail", "config", "config/sasl"):
