@@ -194,19 +194,6 @@ check_goes_to_the_check_port_at_the_groups_interval(void **state)
 }
 
 static void
-check_carries_a_header_with_proxy_v2_on(void **state)
-{
-	struct fixture *f = *state;
-
-	apply(f, 0, ONE, "");
-	assert_false(checks[f->slots[0]].proxy_v2);
-	check(f, 0, PROBE_SUCCESS, 1);
-	apply(f, 2, ONE "proxy_protocol_v2.enabled = true\n", "");
-	assert_true(checks[f->slots[0]].proxy_v2);
-	assert_i64(target(f, 0)->health.state, TARGET_HEALTHY);
-}
-
-static void
 check_that_no_outbound_rule_allows_is_blocked(void **state)
 {
 	struct fixture *f = *state;
@@ -587,7 +574,6 @@ main(void)
 	const struct CMUnitTest registry[] = {
 	    TEST(new_target_gets_flows_after_its_first_success),
 	    TEST(check_goes_to_the_check_port_at_the_groups_interval),
-	    TEST(check_carries_a_header_with_proxy_v2_on),
 	    TEST(check_that_no_outbound_rule_allows_is_blocked),
 	    TEST(group_without_a_healthy_target_fails_open_and_says_so),
 	    TEST(void_check_changes_nothing),
