@@ -172,6 +172,11 @@ def _wire_ending(capture, address, far, wait=True):
 
 
 def _acked(capture, address, far):
+    """Bytes from `address` that the forwarder's kernel acknowledged."""
+    # The sender's own end is the last thing it put on the wire; tcpdump may
+    # be a little behind.
+    wait_until(lambda: ending(capture.segments(source=address)), 5,
+               "the actor's own end in the capture", poll_s=0.05)
     segments = capture.segments()
     return acknowledged(
         [s for s in segments if (s.source, s.destination) == (address, far)],
