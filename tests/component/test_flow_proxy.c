@@ -263,13 +263,17 @@ static void
 no_memory_for_a_blocked_header_ends_the_flow(void **state)
 {
 	struct rig *r = *state;
-	int client = rig_connect(r);
+	int client;
 
+	rig_add_target(r, 8); /* which is not asked: it would fare no better */
+	rig_apply_keys(r, "", PROXY_ON, "");
+	client = rig_connect(r);
 	fault_set(FAULT_SEND, 0, 1, EAGAIN);
 	fault_set(FAULT_MALLOC, 0, 1, ENOMEM);
 	assert_i64(rig_read_end(r, client), PEER_RST);
 	assert_u64(fault_hits(FAULT_SEND), 1);
 	assert_i64(rig_only_end(r)->reason, FLOW_END_NO_RESOURCES);
+	assert_i64(rig_only_end(r)->retries, 0);
 	close(client);
 }
 
