@@ -137,6 +137,22 @@ pump_rig_drain(struct pump_rig *r, size_t most)
 }
 
 void
+pump_rig_settle(struct pump_rig *r)
+{
+	uint64_t bytes = 0;
+	int quiet = 0;
+
+	WAIT_UNTIL(quiet == 20, {
+		r->sent += peer_send(r->from, pattern() + r->sent, 8000);
+		pump_rig_step(r);
+		quiet++;
+		if (r->pump.bytes != bytes || pump_held_bytes(&r->pump) == 0)
+			quiet = 0;
+		bytes = r->pump.bytes;
+	});
+}
+
+void
 pump_rig_transfer(struct pump_rig *r, size_t size)
 {
 	r->size = size;

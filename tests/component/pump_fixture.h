@@ -44,6 +44,8 @@ void pump_rig_step(struct pump_rig *r);
 void pump_rig_feed(struct pump_rig *r);
 /* Reads at most that many bytes at the far end; they must be the pattern's. */
 void pump_rig_drain(struct pump_rig *r, size_t most);
+/* Feeds until nothing moves any more and bytes are held. */
+void pump_rig_settle(struct pump_rig *r);
 /* The pattern's first size bytes from end to end, FIN behind. */
 void pump_rig_transfer(struct pump_rig *r, size_t size);
 

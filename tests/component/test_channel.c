@@ -241,6 +241,37 @@ what_must_arrive_is_queued_and_keeps_order(void **state)
 	assert_u64(channel_queued(p->a.channel), 0);
 }
 
+/* There is room in the socket again, and still nothing overtakes. */
+static void
+a_message_waits_behind_the_queue(void **state)
+{
+	static char packet[CHANNEL_MESSAGE_MAX];
+	struct pair *p = *state;
+	int fds[2];
+
+	channel_close(p->a.channel);
+	p->a.channel = NULL;
+	assert_i64(channel_pair(fds), 0);
+	p->raw = fds[1];
+	assert_i64(channel_open(&p->loop, fds[0], on_message, on_closed, &p->a,
+		       &p->a.channel),
+	    0);
+	fill(p);
+	assert_i64(
+	    channel_send(p->a.channel, CHANNEL_LOG, "first", 5, NULL, 0), 0);
+	while (recv(p->raw, packet, sizeof(packet), MSG_DONTWAIT) > 0)
+		;
+	assert_i64(
+	    channel_send(p->a.channel, CHANNEL_LOG, "second", 6, NULL, 0), 0);
+	assert_errno(
+	    channel_try_send(p->a.channel, CHANNEL_LOG, "third", 5), -EAGAIN);
+	assert_u64(channel_queued(p->a.channel), 2);
+	UNTIL(p, recv(p->raw, packet, sizeof(packet), MSG_DONTWAIT) == 13);
+	assert_bytes(packet + 8, "first", 5);
+	UNTIL(p, recv(p->raw, packet, sizeof(packet), MSG_DONTWAIT) == 14);
+	assert_bytes(packet + 8, "second", 6);
+}
+
 static void
 closing_drops_the_queue(void **state)
 {
@@ -425,6 +456,7 @@ main(void)
 	    TEST(descriptors_are_taken_or_closed),
 	    TEST(the_most_descriptors_pass_and_one_more_does_not),
 	    TEST(what_must_arrive_is_queued_and_keeps_order),
+	    TEST(a_message_waits_behind_the_queue),
 	    TEST(closing_drops_the_queue),
 	    TEST(no_memory_or_descriptor_for_the_queue_is_said),
 	    TEST(a_queued_message_that_fails_loses_the_channel),

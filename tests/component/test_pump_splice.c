@@ -72,21 +72,22 @@ a_slow_reader_gets_ten_mib_whole_and_bounds_what_is_held(void **state)
 	assert_u64(r->pipes.n_lent, 0);
 }
 
+/* However much waits: nothing is read while anything is held. */
 static void
 a_full_pipe_stops_the_reader(void **state)
 {
 	struct pump_rig *r = *state;
-	uint32_t held;
+	uint64_t read;
 
 	fill(r);
-	held = r->pump.pipe_bytes;
+	pump_rig_settle(r);
+	read = r->pump.bytes + r->pump.pipe_bytes;
 	for (int i = 0; i < 20; i++) {
 		pump_rig_feed(r);
 		pump_rig_step(r);
 		assert_i64(r->result, PUMP_BLOCKED);
+		assert_u64(r->pump.bytes + pump_held_bytes(&r->pump), read);
 	}
-	assert_u64(r->pump.pipe_bytes, held);
-	assert_u64(pump_held_bytes(&r->pump), held);
 }
 
 static void
@@ -361,6 +362,22 @@ an_urgent_byte_in_bulk_mode_right_before_fin_arrives(void **state)
 	urgent_in_bulk(*state, 0);
 }
 
+/* Nothing comes behind it that would wake the pump once more. */
+static void
+an_urgent_byte_in_bulk_mode_needs_no_later_event(void **state)
+{
+	struct pump_rig *r = *state;
+
+	r->pump.splice = true;
+	peer_send_all(r->from, pattern(), 60000);
+	peer_send_urgent(r->from, pattern()[60000]);
+	WAIT_UNTIL(r->received == 60001, {
+		pump_rig_step(r);
+		pump_rig_drain(r, PATTERN_MAX);
+	});
+	assert_memory_equal(r->buffer, pattern(), 60001);
+}
+
 /* The byte comes between two splices of one turn: no event has told of it
  * when splice stops in front of it. */
 static void
@@ -420,6 +437,7 @@ main(void)
 	    TEST(a_turn_ends_after_its_bytes),
 	    TEST(an_urgent_byte_in_bulk_mode_keeps_its_place),
 	    TEST(an_urgent_byte_in_bulk_mode_right_before_fin_arrives),
+	    TEST(an_urgent_byte_in_bulk_mode_needs_no_later_event),
 	    TEST(an_urgent_byte_that_splice_meets_first_arrives),
 	};
 
