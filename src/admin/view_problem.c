@@ -219,7 +219,7 @@ listener_problems(void *arg, const struct admin_listener *l)
 		    "with `nlbctl flows`.",
 		    l->name);
 	}
-	if (conf != NULL && !conf->security_groups_none && !l->kernel_filter) {
+	if (conf != NULL && !conf_listener_is_open(conf) && !l->kernel_filter) {
 		problem_add(walk->problems, VIEW_DEGRADED,
 		    "Listener %s checks its security groups in user space "
 		    "only (%s). Refused sources see a reset instead of "

@@ -31,6 +31,7 @@
 	X(new_flows, "flows accepted and allowed (NewFlowCount)")            \
 	X(rejected_flows, "flows that never reached a target")               \
 	X(security_group_blocked, "connections refused by user space rules") \
+	X(network_acl_blocked, "connections refused by a network ACL")       \
 	X(client_to_target_bytes, "payload bytes from clients")              \
 	X(target_to_client_bytes, "payload bytes from targets")              \
 	X(client_resets, "TCP_Client_Reset_Count")                           \

@@ -84,7 +84,7 @@ static const struct conf_attribute attributes[] = {
 	.flags = LIVE | EXT, .words = words_sg_action, .default_value = "drop",
 	.help = "drop what is not allowed in silence, or log and reset it"},
     {LISTENER(network_acl), .key = "NetworkAcl", .type = CONF_TYPE_NAME_OR_NONE,
-	.flags = LIVE | CONF_LATER, .default_value = "none",
+	.flags = LIVE, .default_value = "none",
 	.help = "network ACL in front of the listener"},
     {LISTENER(idle_timeout_s), .key = "tcp.idle_timeout.seconds",
 	.type = CONF_TYPE_NUMBER, .flags = LIVE, .min = 1, .max = 86400,
@@ -102,10 +102,9 @@ static const struct conf_attribute attributes[] = {
 	.help = "a destination that flows and health checks may reach"},
 
     {LINES(CONF_NETWORK_ACL), .key = "Inbound.", .type = CONF_TYPE_ACL_RULE,
-	.flags = LIVE | CONF_PATTERN | CONF_LATER,
-	.help = "a numbered rule for sources"},
+	.flags = LIVE | CONF_PATTERN, .help = "a numbered rule for sources"},
     {LINES(CONF_NETWORK_ACL), .key = "Outbound.", .type = CONF_TYPE_ACL_RULE,
-	.flags = LIVE | CONF_PATTERN | CONF_LATER,
+	.flags = LIVE | CONF_PATTERN,
 	.help = "a numbered rule for destinations"},
 
     {LINES(CONF_PREFIX_LIST), .key = "Entry.", .type = CONF_TYPE_PREFIX,

@@ -28,10 +28,16 @@ conf_destroy(struct conf *conf)
 		security_group_fini(&conf->security_groups[i]);
 	for (size_t i = 0; i < conf->n_prefix_lists; i++)
 		free(conf->prefix_lists[i].entries);
+	for (size_t i = 0; i < conf->n_network_acls; i++) {
+		free(conf->network_acls[i].rules);
+		free(conf->network_acls[i].inbound);
+		free(conf->network_acls[i].outbound);
+	}
 	free(conf->listeners);
 	free(conf->target_groups);
 	free(conf->security_groups);
 	free(conf->prefix_lists);
+	free(conf->network_acls);
 	free(conf->bytes);
 	free(conf);
 }
@@ -74,39 +80,4 @@ conf_target_zone_enabled(const struct conf *conf,
 	return zone[0] == '\0' || strcmp(zone, "all") == 0 ||
 	       strcmp(zone, conf->lb.availability_zone) == 0 ||
 	       conf_group_crosses_zones(conf, group);
-}
-
-bool
-conf_outbound_allows(const struct conf *conf,
-    const struct conf_listener *listener, const struct addr *a)
-{
-	if (listener->n_security_groups == 0)
-		return true;
-	for (uint32_t i = 0; i < listener->n_security_groups; i++) {
-		const struct conf_security_group *group =
-		    &conf->security_groups[listener->security_groups[i]];
-
-		if (!group->outbound_given ||
-		    sg_rules_allow(
-			group->outbound, group->n_outbound, a, a->port))
-			return true;
-	}
-	return false;
-}
-
-int
-conf_listener_inbound(const struct conf *conf,
-    const struct conf_listener *listener, struct sg_set *out)
-{
-	struct sg_rule_list lists[CONF_LISTENER_GROUPS_MAX];
-
-	for (uint32_t i = 0; i < listener->n_security_groups; i++) {
-		const struct conf_security_group *group =
-		    &conf->security_groups[listener->security_groups[i]];
-
-		lists[i] = (struct sg_rule_list){
-		    .rules = group->inbound, .n = group->n_inbound};
-	}
-	return sg_set_build_union(
-	    lists, listener->n_security_groups, listener->port, out);
 }

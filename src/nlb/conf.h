@@ -14,6 +14,7 @@
 #include "base/addr.h"
 #include "base/log.h"
 #include "nlb/forward.h"
+#include "nlb/network_acl.h"
 #include "nlb/security_group.h"
 
 #define CONF_NAME_MAX 32            /* [a-z0-9-]{1,32} */
@@ -66,6 +67,7 @@ struct conf_forward {
 	uint32_t weight; /* 0-999, default 1 */
 };
 
+#define CONF_NO_NETWORK_ACL UINT32_MAX
 #define CONF_FORWARDS_MAX FORWARD_GROUPS_MAX
 #define CONF_LISTENER_GROUPS_MAX 5 /* security groups per interface */
 struct conf_listener {
@@ -78,8 +80,9 @@ struct conf_listener {
 	uint32_t security_groups[CONF_LISTENER_GROUPS_MAX];
 	uint32_t n_security_groups;
 	bool security_groups_none;
-	uint32_t sg_action; /* enum conf_sg_action */
-	char network_acl[CONF_NAME_MAX + 1];
+	uint32_t sg_action;                  /* enum conf_sg_action */
+	char network_acl[CONF_NAME_MAX + 1]; /* "" = none */
+	uint32_t network_acl_index;          /* or CONF_NO_NETWORK_ACL */
 	uint32_t idle_timeout_s;
 	uint32_t max_flows; /* CONF_OFF = no limit of its own */
 	unsigned line;      /* of the section header */
@@ -116,6 +119,22 @@ struct conf_security_group {
 	size_t n_inbound, n_outbound;
 	bool outbound_given; /* false: everything outbound is allowed */
 	unsigned line;
+};
+
+/* label is the number as text. */
+struct conf_acl_rule {
+	struct conf_rule rule;
+	uint16_t number;
+	bool allow;
+};
+
+struct conf_network_acl {
+	char name[CONF_NAME_MAX + 1];
+	struct conf_acl_rule *rules; /* owned; as written, both directions */
+	size_t n_rules;
+	/* owned; prefix lists expanded, in the order of evaluation */
+	struct acl_rule *inbound, *outbound;
+	size_t n_inbound, n_outbound;
 };
 
 struct conf_target {
@@ -179,6 +198,8 @@ struct conf {
 	size_t n_security_groups;
 	struct conf_prefix_list *prefix_lists;
 	size_t n_prefix_lists;
+	struct conf_network_acl *network_acls;
+	size_t n_network_acls;
 	char *bytes; /* the file as parsed, for the workers; owned */
 	size_t n_bytes;
 };
@@ -244,14 +265,27 @@ bool conf_group_crosses_zones(
 bool conf_target_zone_enabled(const struct conf *conf,
     const struct conf_target_group *group, const struct conf_target *target);
 
-/* May this listener's outbound rules reach a? (union over its groups; no
- * groups, or a group without outbound rules: yes) */
+/* May flows of this listener, and checks of its targets, reach a? First its
+ * security groups (union; no groups, or one without outbound rules: yes), then
+ * its network ACL. */
+enum conf_outbound {
+	CONF_OUTBOUND_ALLOWED,
+	CONF_OUTBOUND_SECURITY_GROUP,
+	CONF_OUTBOUND_NETWORK_ACL,
+};
+enum conf_outbound conf_outbound_verdict(const struct conf *conf,
+    const struct conf_listener *listener, const struct addr *a);
 bool conf_outbound_allows(const struct conf *conf,
     const struct conf_listener *listener, const struct addr *a);
 
-/* Inbound set of a listener: the union of its groups at its port. Not to be
- * called for security_groups_none. 0 or -ENOMEM. */
+/* Neither security groups nor a network ACL: everybody may connect. */
+bool conf_listener_is_open(const struct conf_listener *listener);
+/* Who may connect at the listener's port: what its security groups and its
+ * network ACL both allow. 0 or -ENOMEM. */
 int conf_listener_inbound(const struct conf *conf,
+    const struct conf_listener *listener, struct sg_set *out);
+/* What its network ACL alone allows: everybody without one. */
+int conf_listener_acl_inbound(const struct conf *conf,
     const struct conf_listener *listener, struct sg_set *out);
 
 #endif

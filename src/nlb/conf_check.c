@@ -331,6 +331,7 @@ conf_check(struct conf_parser *p)
 	if (p->sound) {
 		check_security_groups(p);
 		check_use_of_groups(p);
+		conf_acls_check(p);
 	}
 	for (size_t i = 0; i < p->conf->n_target_groups; i++) {
 		check_group(p, i);

@@ -231,6 +231,56 @@ diff_security_groups(const struct conf *old_conf, const struct conf *new_conf,
 	}
 }
 
+static const struct conf_network_acl *
+find_network_acl(const struct conf *conf, const char *name)
+{
+	for (size_t i = 0; i < conf->n_network_acls; i++) {
+		if (strcmp(conf->network_acls[i].name, name) == 0)
+			return &conf->network_acls[i];
+	}
+	return NULL;
+}
+
+static bool
+acl_rules_equal(
+    const struct acl_rule *a, size_t n_a, const struct acl_rule *b, size_t n_b)
+{
+	if (n_a != n_b)
+		return false;
+	for (size_t i = 0; i < n_a; i++) {
+		if (!addr_equal(&a[i].cidr.base, &b[i].cidr.base) ||
+		    a[i].cidr.prefix_len != b[i].cidr.prefix_len ||
+		    a[i].number != b[i].number || a[i].allow != b[i].allow ||
+		    a[i].port_from != b[i].port_from ||
+		    a[i].port_to != b[i].port_to)
+			return false;
+	}
+	return true;
+}
+
+static void
+diff_network_acls(const struct conf *old_conf, const struct conf *new_conf,
+    struct conf_diff *out)
+{
+	for (size_t i = 0; i < old_conf->n_network_acls; i++) {
+		if (find_network_acl(
+			new_conf, old_conf->network_acls[i].name) == NULL)
+			out->acls_changed++;
+	}
+	for (size_t i = 0; i < new_conf->n_network_acls; i++) {
+		const struct conf_network_acl *acl = &new_conf->network_acls[i];
+		const struct conf_network_acl *was =
+		    find_network_acl(old_conf, acl->name);
+
+		if (was == NULL ||
+		    !acl_rules_equal(was->inbound, was->n_inbound, acl->inbound,
+			acl->n_inbound) ||
+		    !acl_rules_equal(was->outbound, was->n_outbound,
+			acl->outbound, acl->n_outbound))
+			out->acls_changed++;
+	}
+}
+
 int
 conf_diff(const struct conf *old_conf, const struct conf *new_conf,
     struct conf_diff *out, struct conf_diags *diags)
@@ -244,6 +294,7 @@ conf_diff(const struct conf *old_conf, const struct conf *new_conf,
 	diff_listeners(old_conf, new_conf, &diff);
 	diff_groups(old_conf, new_conf, &diff);
 	diff_security_groups(old_conf, new_conf, &diff);
+	diff_network_acls(old_conf, new_conf, &diff);
 	*out = diff;
 	return 0;
 }
@@ -264,6 +315,7 @@ conf_diff_summary(const struct conf_diff *diff, char *buf, size_t size)
 	    {diff->targets_added, "target", "added"},
 	    {diff->targets_removed, "target", "removed"},
 	    {diff->rules_changed, "security group", "changed"},
+	    {diff->acls_changed, "network ACL", "changed"},
 	    {diff->node_changed, "other key", "changed"},
 	};
 	size_t used = 0;

@@ -144,6 +144,18 @@ void conf_line_set(struct conf_parser *p, const struct conf_attribute *a,
 /* Fills in what lines take from elsewhere: ports, prefix lists. */
 void conf_lines_resolve(struct conf_parser *p);
 
+/* Parts of a rule, of security groups and network ACLs alike. */
+bool conf_rule_ports(struct conf_parser *p, struct conf_span protocol,
+    struct conf_span ports, struct conf_rule *rule);
+bool conf_rule_peer(
+    struct conf_parser *p, struct conf_span peer, struct conf_rule *rule);
+/* Network ACLs (conf_acl.c): a line; what lines and listeners refer to; what
+ * no single line can tell. */
+void conf_acl_rule_add(struct conf_parser *p, struct conf_network_acl *acl,
+    bool outbound, struct conf_span number, struct conf_span value);
+void conf_acls_resolve(struct conf_parser *p);
+void conf_acls_check(struct conf_parser *p);
+
 /* What no single line can tell. */
 void conf_check(struct conf_parser *p);
 void conf_check_targets(struct conf_parser *p);

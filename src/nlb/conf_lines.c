@@ -8,11 +8,10 @@
 #include <string.h>
 
 #define DESCRIPTION_MAX 255 /* AWS's limit */
-#define ACL_RULE_MAX 32766
 
 /* Takes Protocol and PortRange, which every rule has. */
-static bool
-take_ports(struct conf_parser *p, struct conf_span protocol,
+bool
+conf_rule_ports(struct conf_parser *p, struct conf_span protocol,
     struct conf_span ports, struct conf_rule *rule)
 {
 	enum conf_value_error error;
@@ -61,8 +60,9 @@ find_prefix_list(struct conf_parser *p, struct conf_span name, uint32_t *out)
 	return false;
 }
 
-static bool
-take_peer(struct conf_parser *p, struct conf_span peer, struct conf_rule *rule)
+bool
+conf_rule_peer(
+    struct conf_parser *p, struct conf_span peer, struct conf_rule *rule)
 {
 	static const char prefix[] = "prefix-list:";
 	size_t prefix_len = sizeof(prefix) - 1;
@@ -139,8 +139,8 @@ take_rule(struct conf_parser *p, bool outbound, struct conf_span value,
 	rule->outbound = outbound;
 	rule->line = value.line;
 	return conf_fields_parse(p, value, names, N_FIELDS, values) &&
-	       take_ports(p, values[PROTOCOL], values[PORTS], rule) &&
-	       take_peer(p, values[PEER], rule) &&
+	       conf_rule_ports(p, values[PROTOCOL], values[PORTS], rule) &&
+	       conf_rule_peer(p, values[PEER], rule) &&
 	       take_description(p, values[DESCRIPTION], rule);
 }
 
@@ -162,39 +162,6 @@ add_rule(struct conf_parser *p, struct conf_security_group *group,
 	}
 	group->rules = grown;
 	group->rules[group->n_rules++] = rule;
-}
-
-/* Checked like the rest; what it would do comes with a later version. */
-static void
-check_acl_rule(struct conf_parser *p, const struct conf_attribute *a,
-    struct conf_span number, struct conf_span value)
-{
-	enum { PROTOCOL, PORTS, PEER, ACTION, N_FIELDS };
-	const struct conf_field names[N_FIELDS] = {
-	    [PROTOCOL] = {"Protocol", true},
-	    [PORTS] = {"PortRange", true},
-	    [PEER] = {a->key[0] == 'O' ? "Destination" : "Source", true},
-	    [ACTION] = {"RuleAction", true},
-	};
-	struct conf_span values[N_FIELDS];
-	struct conf_rule rule = {0};
-	enum conf_value_error error;
-	uint32_t n;
-
-	error = conf_value_number(number, 1, ACL_RULE_MAX, &n);
-	if (error != CONF_VALUE_OK)
-		conf_report_number(
-		    p, number, error, "rule number", "1 to 32766");
-	if (!conf_fields_parse(p, value, names, N_FIELDS, values) ||
-	    !take_ports(p, values[PROTOCOL], values[PORTS], &rule) ||
-	    !take_peer(p, values[PEER], &rule))
-		return;
-	if (!conf_span_is(values[ACTION], "allow") &&
-	    !conf_span_is(values[ACTION], "deny"))
-		conf_error(p, values[ACTION],
-		    "`%.*s' is no RuleAction; write "
-		    "allow or deny",
-		    CONF_SPAN(values[ACTION]));
 }
 
 static void
@@ -278,7 +245,8 @@ conf_line_set(struct conf_parser *p, const struct conf_attribute *a,
 	void *base = conf_section_base(p->conf, section->kind, section->index);
 
 	if (a->type == CONF_TYPE_ACL_RULE) {
-		check_acl_rule(p, a, label, entry->value);
+		conf_acl_rule_add(
+		    p, base, a->key[0] == 'O', label, entry->value);
 		return;
 	}
 	if (!conf_value_is_name(label, false)) {
@@ -389,4 +357,5 @@ conf_lines_resolve(struct conf_parser *p)
 		}
 	}
 	resolve_rules(p);
+	conf_acls_resolve(p);
 }

@@ -95,10 +95,6 @@ conf_entries_set(struct conf_parser *p)
 			    p, section, &p->scan.entries[section->first + j]);
 		if (!section->damaged)
 			check_required(p, section);
-		if (section->kind == CONF_NETWORK_ACL)
-			conf_error(p, section->header,
-			    "[network-acl] is not implemented yet; leave the "
-			    "section out and use security groups");
 	}
 }
 

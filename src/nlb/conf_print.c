@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <bsd/string.h>
 
 #define WIDTH_MAX 36 /* longer keys stick out rather than widen all lines */
 
@@ -63,10 +64,12 @@ print_section(struct printer *pr, enum conf_section_kind kind, const char *name,
 	}
 }
 
+/* The fields of a rule, the description among them. */
 static void
-print_rule(const struct printer *pr, const struct conf_rule *rule)
+format_rule(const struct printer *pr, const struct conf_rule *rule, char *value,
+    size_t value_size)
 {
-	char value[1024], peer[CIDR_STRLEN], ports[16];
+	char peer[CIDR_STRLEN], ports[16];
 	const char *description =
 	    rule->description == NULL ? "" : rule->description;
 	const char *quote;
@@ -88,10 +91,17 @@ print_rule(const struct printer *pr, const struct conf_rule *rule)
 				strchr(" \t", description[len - 1]) != NULL))
 		    ? "\""
 		    : "";
-	snprintf(value, sizeof(value),
-	    "Protocol=tcp,PortRange=%s,%s=%s%s%s%s%s", ports,
-	    rule->outbound ? "Destination" : "Source", peer,
+	snprintf(value, value_size, "Protocol=tcp,PortRange=%s,%s=%s%s%s%s%s",
+	    ports, rule->outbound ? "Destination" : "Source", peer,
 	    len == 0 ? "" : ",Description=", quote, description, quote);
+}
+
+static void
+print_rule(const struct printer *pr, const struct conf_rule *rule)
+{
+	char value[1024];
+
+	format_rule(pr, rule, value, sizeof(value));
 	print_entry(
 	    pr, rule->outbound ? "Outbound." : "Inbound.", rule->label, value);
 }
@@ -106,6 +116,24 @@ print_target(const struct printer *pr, const struct conf_target *t)
 	    t->availability_zone[0] == '\0' ? "" : ",AvailabilityZone=",
 	    t->availability_zone);
 	print_entry(pr, "Target.", t->label, value);
+}
+
+static void
+print_network_acl(struct printer *pr, const struct conf_network_acl *acl)
+{
+	start_section(pr, CONF_NETWORK_ACL, acl->name);
+	for (size_t i = 0; i < acl->n_rules; i++) {
+		const struct conf_acl_rule *r = &acl->rules[i];
+		char value[1024], label[8];
+
+		snprintf(label, sizeof(label), "%u", r->number);
+		format_rule(pr, &r->rule, value, sizeof(value));
+		strlcat(value,
+		    r->allow ? ",RuleAction=allow" : ",RuleAction=deny",
+		    sizeof(value));
+		print_entry(pr, r->rule.outbound ? "Outbound." : "Inbound.",
+		    label, value);
+	}
 }
 
 static void
@@ -135,6 +163,8 @@ conf_print(const struct conf *conf, FILE *out)
 		for (size_t j = 0; j < g->n_rules; j++)
 			print_rule(&pr, &g->rules[j]);
 	}
+	for (size_t i = 0; i < conf->n_network_acls; i++)
+		print_network_acl(&pr, &conf->network_acls[i]);
 	for (size_t i = 0; i < conf->n_prefix_lists; i++)
 		print_prefix_list(&pr, &conf->prefix_lists[i]);
 	for (size_t i = 0; i < conf->n_target_groups; i++) {

@@ -196,6 +196,8 @@ conf_section_base(struct conf *conf, enum conf_section_kind kind, size_t i)
 		return &conf->listeners[i];
 	case CONF_SECURITY_GROUP:
 		return &conf->security_groups[i];
+	case CONF_NETWORK_ACL:
+		return &conf->network_acls[i];
 	case CONF_PREFIX_LIST:
 		return &conf->prefix_lists[i];
 	case CONF_TARGET_GROUP:
@@ -298,6 +300,8 @@ conf_sections_create(struct conf_parser *p)
 	conf->security_groups =
 	    create_kind(p, CONF_SECURITY_GROUP, CONF_SECTIONS_MAX,
 		sizeof(conf->security_groups[0]), &conf->n_security_groups);
+	conf->network_acls = create_kind(p, CONF_NETWORK_ACL, CONF_SECTIONS_MAX,
+	    sizeof(conf->network_acls[0]), &conf->n_network_acls);
 	conf->prefix_lists = create_kind(p, CONF_PREFIX_LIST, CONF_SECTIONS_MAX,
 	    sizeof(conf->prefix_lists[0]), &conf->n_prefix_lists);
 	if (p->no_memory)

@@ -42,6 +42,8 @@ enum flow_end_class {
 	    "source")                                                          \
 	X(SECURITY_GROUP_OUTBOUND, "security-group-outbound", REJECTED,        \
 	    "no outbound rule allows any target")                              \
+	X(NETWORK_ACL, "network-acl", REJECTED,                                \
+	    "the listener's network ACL denies the source, or every target")   \
 	X(SOURCE_LIMIT, "source-limit", REJECTED,                              \
 	    "this source already holds MaxFlowsPerSource flows")               \
 	X(PORT_ALLOCATION, "port-allocation", REJECTED,                        \

@@ -14,9 +14,9 @@ rule_covers_port(const struct sg_rule *rule, uint16_t port)
 	return port >= rule->port_from && port <= rule->port_to;
 }
 
-/* The first and the last address of a block; host bits of base are 0. */
-static void
-range_from_cidr(const struct cidr *c, struct sg_range *out)
+/* Host bits of base are 0. */
+void
+sg_range_from_cidr(const struct cidr *c, struct sg_range *out)
 {
 	size_t width = c->base.family == ADDR_IPV4 ? 4 : 16;
 
@@ -38,20 +38,26 @@ range_compare(const void *a, const void *b)
 	return memcmp(x->from, y->from, sizeof(x->from));
 }
 
+bool
+sg_address_after(const uint8_t *ip, size_t width, uint8_t *out)
+{
+	size_t i = width;
+
+	memcpy(out, ip, 16);
+	while (i > 0 && ++out[i - 1] == 0)
+		i--;
+	return i > 0;
+}
+
 /* Does next begin inside cur, or right after it? */
 static bool
 range_touches(
     const struct sg_range *cur, const struct sg_range *next, size_t width)
 {
 	uint8_t after[16];
-	size_t i = width;
 
-	memcpy(after, cur->to, sizeof(after));
-	while (i > 0 && ++after[i - 1] == 0)
-		i--;
-	if (i == 0)
-		return true; /* cur ends with the last address there is */
-	return memcmp(next->from, after, sizeof(after)) <= 0;
+	return !sg_address_after(cur->to, width, after) ||
+	       memcmp(next->from, after, sizeof(after)) <= 0;
 }
 
 /* Sorts and merges in place; returns the new count. */
@@ -98,7 +104,7 @@ ranges_build(const struct sg_rule_list *lists, size_t n_lists, uint16_t port,
 
 			if (rule->cidr.base.family == family &&
 			    rule_covers_port(rule, port))
-				range_from_cidr(&rule->cidr, &r[n++]);
+				sg_range_from_cidr(&rule->cidr, &r[n++]);
 		}
 	}
 	out->ranges = r;
@@ -135,6 +141,72 @@ sg_set_build(
 	struct sg_rule_list list = {.rules = rules, .n = n};
 
 	return sg_set_build_union(&list, 1, port, out);
+}
+
+int
+sg_set_build_all(struct sg_set *out)
+{
+	static const struct sg_rule all[] = {
+	    {.cidr = {.base = {.family = ADDR_IPV4}}, .port_to = 0},
+	    {.cidr = {.base = {.family = ADDR_IPV6}}, .port_to = 0},
+	};
+
+	return sg_set_build(all, 2, 0, out);
+}
+
+/* Both lists are sorted and merged: one walk over them. */
+static int
+intersect_family(const struct range_list *a, const struct range_list *b,
+    struct range_list *out)
+{
+	struct sg_range *r = calloc(a->n + b->n + 1, sizeof(*r));
+	size_t n = 0;
+
+	if (r == NULL)
+		return -ENOMEM;
+	for (size_t i = 0, j = 0; i < a->n && j < b->n;) {
+		const struct sg_range *x = &a->ranges[i];
+		const struct sg_range *y = &b->ranges[j];
+		size_t size = sizeof(x->from);
+		bool x_later = memcmp(x->from, y->from, size) > 0;
+		bool x_ends = memcmp(x->to, y->to, size) <= 0;
+
+		memcpy(r[n].from, x_later ? x->from : y->from, size);
+		memcpy(r[n].to, x_ends ? x->to : y->to, size);
+		if (memcmp(r[n].from, r[n].to, size) <= 0)
+			n++;
+		if (x_ends)
+			i++;
+		else
+			j++;
+	}
+	out->ranges = r;
+	out->n = n;
+	return 0;
+}
+
+int
+sg_set_intersect(
+    const struct sg_set *a, const struct sg_set *b, struct sg_set *out)
+{
+	const struct range_list a4 = {a->v4, a->n_v4}, b4 = {b->v4, b->n_v4};
+	const struct range_list a6 = {a->v6, a->n_v6}, b6 = {b->v6, b->n_v6};
+	struct range_list v4;
+	struct range_list v6;
+
+	if (intersect_family(&a4, &b4, &v4) != 0)
+		return -ENOMEM;
+	if (intersect_family(&a6, &b6, &v6) != 0) {
+		free(v4.ranges);
+		return -ENOMEM;
+	}
+	*out = (struct sg_set){
+	    .v4 = v4.ranges,
+	    .n_v4 = v4.n,
+	    .v6 = v6.ranges,
+	    .n_v6 = v6.n,
+	};
+	return 0;
 }
 
 void

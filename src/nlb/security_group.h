@@ -42,6 +42,17 @@ int sg_set_build_union(const struct sg_rule_list *lists, size_t n_lists,
     uint16_t port, struct sg_set *out);
 void sg_set_fini(struct sg_set *set);
 
+/* Every address of both families. 0 or -ENOMEM with *out untouched. */
+int sg_set_build_all(struct sg_set *out);
+/* What both sets allow. 0 or -ENOMEM with *out untouched. */
+int sg_set_intersect(
+    const struct sg_set *a, const struct sg_set *b, struct sg_set *out);
+
+/* The first and the last address of a block. */
+void sg_range_from_cidr(const struct cidr *c, struct sg_range *out);
+/* The address after ip, which has width bytes; false when ip is the last. */
+bool sg_address_after(const uint8_t *ip, size_t width, uint8_t *out);
+
 bool sg_set_allows(const struct sg_set *set, const struct addr *a);
 
 /* Straight evaluation of a rule list, for outbound checks: O(n). */

@@ -175,10 +175,10 @@ attach_filter(struct socket_set *set, uint32_t n_workers,
 	size_t ranges;
 	int rc;
 
-	if (lc->security_groups_none || lc->sg_action == CONF_SG_RESET) {
+	if (conf_listener_is_open(lc) || lc->sg_action == CONF_SG_RESET) {
 		detach(set, n_workers);
 		snprintf(set->filter_text, sizeof(set->filter_text), "%s",
-		    lc->security_groups_none
+		    conf_listener_is_open(lc)
 			? "none: SecurityGroups = none"
 			: "user space: SecurityGroupAction = reset");
 		return;
@@ -200,9 +200,9 @@ attach_filter(struct socket_set *set, uint32_t n_workers,
 		    "user space: %s",
 		    rc == -E2BIG ? "too many ranges for the kernel's filter"
 				 : strerror(-rc));
-		log_warning("listener %s: its security groups are enforced in "
-			    "user space (%zu ranges: %s); denied sources see "
-			    "a reset instead of silence",
+		log_warning("listener %s: its rules are enforced in user space "
+			    "(%zu ranges: %s); denied sources see a reset "
+			    "instead of silence",
 		    set->name, ranges, strerror(-rc));
 	}
 	syn_filter_fini(&filter);

@@ -53,7 +53,8 @@ is_usable(void *arg, uint32_t index)
 	uint16_t slot = fw->group->slots[index];
 
 	return (target_flags(f, slot) & SB_ROUTABLE) != 0 &&
-	       (fw->outbound_allowed == NULL || fw->outbound_allowed[index]) &&
+	       (fw->outbound == NULL ||
+		   fw->outbound[index] == CONF_OUTBOUND_ALLOWED) &&
 	       !was_tried(f, slot);
 }
 
@@ -174,13 +175,22 @@ take_target(struct flow *f, int index)
 	f->tried[f->n_tried++] = f->target_slot;
 }
 
-static bool
-has_routable(const struct flow *f, const struct group *g)
+/* Why a group without a usable target has none: because of a network ACL or of
+ * security groups, or there is none that is routable. */
+static enum flow_end_reason
+group_reason(const struct flow *f, const struct listener_forward *fw)
 {
-	for (uint32_t i = 0; i < g->n_targets; i++)
-		if ((target_flags(f, g->slots[i]) & SB_ROUTABLE) != 0)
-			return true;
-	return false;
+	enum flow_end_reason reason = FLOW_END_NO_TARGET;
+
+	for (uint32_t i = 0; i < fw->group->n_targets; i++) {
+		if ((target_flags(f, fw->group->slots[i]) & SB_ROUTABLE) == 0)
+			continue;
+		if (fw->outbound != NULL &&
+		    fw->outbound[i] == CONF_OUTBOUND_NETWORK_ACL)
+			return FLOW_END_NETWORK_ACL;
+		reason = FLOW_END_SECURITY_GROUP_OUTBOUND;
+	}
+	return reason;
 }
 
 /* No target left to try: why. */
@@ -191,10 +201,25 @@ nobody_reason(const struct flow *f)
 
 	if (f->n_tried > 0)
 		return f->reason; /* of the last attempt */
-	for (uint32_t i = 0; i < l->n_forwards; i++)
-		if (l->weights[i] > 0 && has_routable(f, l->forwards[i].group))
-			return FLOW_END_SECURITY_GROUP_OUTBOUND;
+	for (uint32_t i = 0; i < l->n_forwards; i++) {
+		enum flow_end_reason reason =
+		    l->weights[i] > 0 ? group_reason(f, &l->forwards[i])
+				      : FLOW_END_NO_TARGET;
+
+		if (reason != FLOW_END_NO_TARGET)
+			return reason;
+	}
 	return FLOW_END_NO_TARGET;
+}
+
+static void
+end_without_target(struct flow *f)
+{
+	enum flow_end_reason reason = nobody_reason(f);
+
+	if (reason == FLOW_END_NETWORK_ACL)
+		sb_add(&f->listener->counters->network_acl_blocked, 1);
+	flow_end(f, reason);
 }
 
 /* Descriptors or memory ran short, by no fault of a target: forget this
@@ -283,7 +308,7 @@ flow_connect_next(struct flow *f)
 
 	begin(f);
 	if (f->forward == FLOW_NO_FORWARD) {
-		flow_end(f, nobody_reason(f));
+		end_without_target(f);
 		return;
 	}
 	for (;;) {
@@ -296,7 +321,7 @@ flow_connect_next(struct flow *f)
 		}
 		index = pick_target(f);
 		if (index == ROUTING_NONE) {
-			flow_end(f, nobody_reason(f));
+			end_without_target(f);
 			return;
 		}
 		take_target(f, index);

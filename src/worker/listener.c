@@ -125,6 +125,19 @@ reject(struct listener *l, int fd, const struct addr *client,
 	close(fd);
 }
 
+/* The network ACL comes first, as it does for an NLB. */
+static void
+refuse(struct listener *l, int fd, const struct addr *client)
+{
+	if (sg_set_allows(&l->acl_inbound, client)) {
+		sb_add(&l->counters->security_group_blocked, 1);
+		reject(l, fd, client, FLOW_END_SECURITY_GROUP);
+	} else {
+		sb_add(&l->counters->network_acl_blocked, 1);
+		reject(l, fd, client, FLOW_END_NETWORK_ACL);
+	}
+}
+
 /* The limits and rules in user space; the SYN filter has already dropped most
  * of what is refused here. */
 static void
@@ -136,8 +149,7 @@ admit(struct listener *l, int fd, const struct addr *client)
 
 	sb_add(&w->block->accepted_flows, 1);
 	if (!l->inbound_any && !sg_set_allows(&l->inbound, client)) {
-		sb_add(&l->counters->security_group_blocked, 1);
-		reject(l, fd, client, FLOW_END_SECURITY_GROUP);
+		refuse(l, fd, client);
 		return;
 	}
 	rc = source_table_enter(
@@ -245,24 +257,26 @@ fail:
 
 static int
 build_outbound(const struct conf *conf, const struct conf_listener *lc,
-    const struct group *g, bool **out)
+    const struct group *g, uint8_t **out)
 {
-	bool *allowed, all = true;
+	uint8_t *verdicts;
+	bool all = true;
 
 	*out = NULL;
 	if (g->n_targets == 0)
 		return 0;
-	allowed = calloc(g->n_targets, sizeof(*allowed));
-	if (allowed == NULL)
+	verdicts = calloc(g->n_targets, sizeof(*verdicts));
+	if (verdicts == NULL)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < g->n_targets; i++) {
-		allowed[i] = conf_outbound_allows(conf, lc, &g->addrs[i]);
-		all = all && allowed[i];
+		verdicts[i] =
+		    (uint8_t)conf_outbound_verdict(conf, lc, &g->addrs[i]);
+		all = all && verdicts[i] == CONF_OUTBOUND_ALLOWED;
 	}
 	if (all)
-		free(allowed);
+		free(verdicts);
 	else
-		*out = allowed;
+		*out = verdicts;
 	return 0;
 }
 
@@ -270,7 +284,7 @@ static void
 drop_forwards(struct listener_forward *forwards, uint32_t n)
 {
 	for (uint32_t i = 0; i < n; i++) {
-		free(forwards[i].outbound_allowed);
+		free(forwards[i].outbound);
 		group_unref(forwards[i].group);
 	}
 }
@@ -282,7 +296,7 @@ build_forwards(const struct conf *conf, const struct conf_listener *lc,
 	for (uint32_t i = 0; i < lc->n_forwards; i++) {
 		struct group *g = groups[lc->forwards[i].group];
 
-		if (build_outbound(conf, lc, g, &out[i].outbound_allowed) < 0) {
+		if (build_outbound(conf, lc, g, &out[i].outbound) < 0) {
 			drop_forwards(out, i);
 			return -ENOMEM;
 		}
@@ -311,18 +325,23 @@ listener_configure(struct listener *l, const struct conf *conf,
     const struct conf_listener *lc, struct group *const *groups)
 {
 	struct listener_forward forwards[CONF_FORWARDS_MAX] = {{0}};
-	struct sg_set inbound = {0};
+	struct sg_set inbound = {0}, acl_inbound = {0};
+	bool any = conf_listener_is_open(lc);
 
 	if (build_forwards(conf, lc, groups, forwards) < 0)
 		return -ENOMEM;
-	if (!lc->security_groups_none &&
-	    conf_listener_inbound(conf, lc, &inbound) < 0) {
+	if (!any &&
+	    (conf_listener_inbound(conf, lc, &inbound) < 0 ||
+		conf_listener_acl_inbound(conf, lc, &acl_inbound) < 0)) {
+		sg_set_fini(&inbound);
 		drop_forwards(forwards, lc->n_forwards);
 		return -ENOMEM;
 	}
 	sg_set_fini(&l->inbound);
+	sg_set_fini(&l->acl_inbound);
 	l->inbound = inbound;
-	l->inbound_any = lc->security_groups_none;
+	l->acl_inbound = acl_inbound;
+	l->inbound_any = any;
 	take_forwards(l, lc, forwards);
 	l->idle_timeout_ms = lc->idle_timeout_s * 1000;
 	l->max_flows = lc->max_flows;
@@ -393,6 +412,7 @@ listener_unref(struct listener *l)
 	if (--l->refs > 0)
 		return;
 	sg_set_fini(&l->inbound);
+	sg_set_fini(&l->acl_inbound);
 	drop_forwards(l->forwards, l->n_forwards);
 	free(l);
 }

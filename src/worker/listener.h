@@ -34,7 +34,7 @@ enum listener_state {
 /* A target group of DefaultActions. */
 struct listener_forward {
 	struct group *group;
-	bool *outbound_allowed; /* per target of group; NULL: all */
+	uint8_t *outbound; /* enum conf_outbound by target; NULL: all may */
 };
 
 struct listener {
@@ -49,11 +49,12 @@ struct listener {
 	struct addr bound;
 	struct listener_forward forwards[CONF_FORWARDS_MAX];
 	uint32_t weights[CONF_FORWARDS_MAX];
-	uint32_t n_forwards; /* 0: forwards nowhere */
-	uint32_t configured; /* times: what flows chose before is stale */
-	bool sticky;         /* a group is: so is the choice of the group */
-	struct sg_set inbound;
-	bool inbound_any; /* SecurityGroups = none */
+	uint32_t n_forwards;   /* 0: forwards nowhere */
+	uint32_t configured;   /* times: what flows chose before is stale */
+	bool sticky;           /* a group is: so is the choice of the group */
+	struct sg_set inbound; /* by security groups and network ACL */
+	struct sg_set acl_inbound; /* by the latter: to tell who refused */
+	bool inbound_any;          /* neither of the two */
 	uint32_t idle_timeout_ms;
 	uint32_t max_flows; /* over all workers; 0 = off */
 	uint32_t refs;      /* the list's one, and one per flow */
