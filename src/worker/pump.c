@@ -242,7 +242,9 @@ read_ended(struct side *src, ssize_t n)
 {
 	if (n == -1 && errno == EAGAIN) {
 		src->readable = false;
-		return STEP_BLOCKED;
+		/* An error that was one call's alone: the socket lives, and
+		 * is given up as soon as it is empty. */
+		return src->error != 0 ? STEP_FAILED : STEP_BLOCKED;
 	}
 	if (n == -1)
 		side_set_error(src, errno);
