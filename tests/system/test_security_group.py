@@ -207,9 +207,11 @@ def is_silent(peer):
 
 
 @pytest.mark.quick
+@pytest.mark.parametrize("workers", [1, 4])
 def test_source_over_its_limit_is_reset_and_others_are_served(
-        network, start_nlbd, target):
-    nlbd = start_nlbd(both_listed(workers=1, MaxFlowsPerSource=2)
+        network, start_nlbd, target, workers):
+    """The limit is the node's, however many workers share its flows."""
+    nlbd = start_nlbd(both_listed(workers=workers, MaxFlowsPerSource=2)
                       | {ini.SECURITY_GROUP: {
                           "Inbound.v4": rule("192.0.2.0/24"),
                           "Inbound.v6": rule("2001:db8::/64")}})
