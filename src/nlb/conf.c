@@ -42,6 +42,16 @@ conf_destroy(struct conf *conf)
 	free(conf);
 }
 
+size_t
+conf_count_targets(const struct conf *conf)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < conf->n_target_groups; i++)
+		n += conf->target_groups[i].n_targets;
+	return n;
+}
+
 const struct conf_target_group *
 conf_find_target_group(const struct conf *conf, const char *name)
 {

@@ -251,6 +251,9 @@ void conf_diags_print(
 /* A complete, valid INI with every key, defaults included. 0 or -EIO. */
 int conf_print(const struct conf *conf, FILE *out);
 
+/* All target groups together. */
+size_t conf_count_targets(const struct conf *conf);
+
 /* Find by name; NULL when there is none. */
 const struct conf_target_group *conf_find_target_group(
     const struct conf *conf, const char *name);

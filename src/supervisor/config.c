@@ -58,16 +58,6 @@ make_memfd(const struct conf *conf)
 	return fd;
 }
 
-static size_t
-count_targets(const struct conf *conf)
-{
-	size_t n = 0;
-
-	for (size_t i = 0; i < conf->n_target_groups; i++)
-		n += conf->target_groups[i].n_targets;
-	return n;
-}
-
 /* Everything a new config needs, made before anything changes. */
 struct prepared {
 	struct sockets sockets;
@@ -104,7 +94,7 @@ prepare(struct daemon *d, const struct conf *conf, struct prepared *p,
 		return rc;
 	p->conf_fd = make_memfd(conf);
 	p->target_slots =
-	    calloc(count_targets(conf) + 1, sizeof(*p->target_slots));
+	    calloc(conf_count_targets(conf) + 1, sizeof(*p->target_slots));
 	if (p->conf_fd < 0 || p->target_slots == NULL) {
 		rc = p->conf_fd < 0 ? p->conf_fd : -ENOMEM;
 		snprintf(why, size, "%s", strerror(-rc));
@@ -173,7 +163,7 @@ daemon_apply_config(
 	if (d->conf_fd != -1)
 		close(d->conf_fd);
 	d->conf_fd = p.conf_fd;
-	d->n_targets = count_targets(conf);
+	d->n_targets = conf_count_targets(conf);
 	d->conf = conf;
 	d->generation++;
 	d->config_hash = hash_of(conf);

@@ -85,8 +85,8 @@ drop_target_socket(struct flow *f)
 }
 
 /* What a failed connect means for the flow, should it be the last one tried.
- * True: our own resources, the target is not to blame. */
-static bool
+ * For a lack of our own resources the target is not to blame. */
+static void
 note_failure(struct flow *f, int err)
 {
 	switch (err) {
@@ -94,13 +94,13 @@ note_failure(struct flow *f, int err)
 	case EADDRINUSE:
 		sb_add(&f->listener->counters->port_allocation_errors, 1);
 		f->reason = FLOW_END_PORT_ALLOCATION;
-		return true;
+		return;
 	case EMFILE:
 	case ENFILE:
 	case ENOBUFS:
 	case ENOMEM:
 		f->reason = FLOW_END_NO_RESOURCES;
-		return true;
+		return;
 	case ETIMEDOUT:
 		f->reason = FLOW_END_CONNECT_TIMEOUT;
 		break;
@@ -113,7 +113,6 @@ note_failure(struct flow *f, int err)
 			    ->block->targets[f->target_slot]
 			    .connect_failures,
 		    1);
-	return false;
 }
 
 static bool
@@ -332,7 +331,7 @@ flow_connect_next(struct flow *f)
 				flow_connect_event(f, EPOLLOUT);
 			return;
 		}
-		(void)note_failure(f, -rc);
+		note_failure(f, -rc);
 		if (is_shortage(-rc)) {
 			wait_for_resources(f);
 			return;
@@ -344,7 +343,7 @@ flow_connect_next(struct flow *f)
 static void
 failed(struct flow *f, int err)
 {
-	(void)note_failure(f, err);
+	note_failure(f, err);
 	drop_target_socket(f);
 	flow_connect_next(f);
 }

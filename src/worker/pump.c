@@ -240,11 +240,11 @@ drain(struct pump *p, struct side *dst, const struct pump_resources *res)
 static enum step
 read_ended(struct side *src, ssize_t n)
 {
-	if (n == -1 && errno == EAGAIN) {
+	/* After an error that was one call's alone the socket lives, and is
+	 * given up as soon as it is empty. */
+	if (n == -1 && errno == EAGAIN && src->error == 0) {
 		src->readable = false;
-		/* An error that was one call's alone: the socket lives, and
-		 * is given up as soon as it is empty. */
-		return src->error != 0 ? STEP_FAILED : STEP_BLOCKED;
+		return STEP_BLOCKED;
 	}
 	if (n == -1)
 		side_set_error(src, errno);

@@ -48,16 +48,6 @@ parse_bytes(int fd, struct conf **out)
 	return rc;
 }
 
-static size_t
-count_targets(const struct conf *conf)
-{
-	size_t n = 0;
-
-	for (size_t i = 0; i < conf->n_target_groups; i++)
-		n += conf->target_groups[i].n_targets;
-	return n;
-}
-
 static int
 read_message(struct channel_message *m, struct update *u)
 {
@@ -88,7 +78,7 @@ read_message(struct channel_message *m, struct update *u)
 	if (rc < 0)
 		return rc;
 	if (u->conf->n_listeners != u->head.n_listeners ||
-	    count_targets(u->conf) != u->head.n_targets)
+	    conf_count_targets(u->conf) != u->head.n_targets)
 		return -EPROTO;
 	return 0;
 }
