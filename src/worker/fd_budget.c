@@ -26,9 +26,15 @@ fd_budget_max_flows(const struct fd_budget *b)
 }
 
 bool
+fd_budget_fits(const struct fd_budget *b, uint32_t n)
+{
+	return b->used + n <= b->limit;
+}
+
+bool
 fd_budget_take(struct fd_budget *b, uint32_t n)
 {
-	if (b->used + n > b->limit)
+	if (!fd_budget_fits(b, n))
 		return false;
 	b->used += n;
 	return true;

@@ -24,6 +24,7 @@ void fd_budget_init(struct fd_budget *b, uint32_t n_listeners);
 /* Flows that fit when there are no pipes. */
 uint32_t fd_budget_max_flows(const struct fd_budget *b);
 
+bool fd_budget_fits(const struct fd_budget *b, uint32_t n);
 bool fd_budget_take(struct fd_budget *b, uint32_t n);
 /* Only when at least an eighth of the budget stays free: pipes are a luxury
  * that flows must not pay for. */

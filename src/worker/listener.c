@@ -44,8 +44,10 @@ has_room(struct listener *l, uint32_t spare, const char **why)
 		       "descriptor limit allow";
 		return false;
 	}
-	if (w->budget.used + FD_BUDGET_PER_FLOW * (spare + 1) >
-	    w->budget.limit) {
+	/* Flows before pipes that nobody uses. */
+	if (!fd_budget_fits(&w->budget, FD_BUDGET_PER_FLOW * (spare + 1)))
+		pipe_pool_trim(&w->pipes);
+	if (!fd_budget_fits(&w->budget, FD_BUDGET_PER_FLOW * (spare + 1))) {
 		*why = "the descriptor limit of this worker is reached";
 		return false;
 	}
@@ -386,8 +388,11 @@ listener_close(struct listener *l)
 
 	if (l->state == LISTENER_CLOSED)
 		return;
-	while (has_room(l, 0, &why) && accept_one(l))
-		;
+	/* Bounded: while another process serves the port, or the rules refuse
+	 * them all, they would go on coming. */
+	for (int i = 0; i < LISTENER_ACCEPTS_AT_CLOSE; i++)
+		if (!has_room(l, 0, &why) || !accept_one(l))
+			break;
 	listener_set_state(l, LISTENER_CLOSED);
 	l->item.on_event = NULL;
 	/* The supervisor may hold the same socket: close alone would leave it

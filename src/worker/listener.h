@@ -14,6 +14,7 @@
 
 /* New flows per turn and listener: running flows get their turn in between. */
 #define LISTENER_ACCEPTS_PER_TURN 32
+#define LISTENER_ACCEPTS_AT_CLOSE 4096 /* the backlog's size */
 #define LISTENER_RESUME_INTERVAL_MS 50
 
 /*

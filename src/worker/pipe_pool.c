@@ -23,7 +23,7 @@ destroy(struct pipe_pool *pool, struct pipe *pipe)
 }
 
 void
-pipe_pool_fini(struct pipe_pool *pool)
+pipe_pool_trim(struct pipe_pool *pool)
 {
 	struct pipe *p;
 
@@ -32,6 +32,12 @@ pipe_pool_fini(struct pipe_pool *pool)
 		destroy(pool, p);
 	}
 	pool->n_idle = 0;
+}
+
+void
+pipe_pool_fini(struct pipe_pool *pool)
+{
+	pipe_pool_trim(pool);
 }
 
 static struct pipe *

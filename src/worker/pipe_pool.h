@@ -28,6 +28,8 @@ struct pipe_pool {
 void pipe_pool_init(struct pipe_pool *pool, struct fd_budget *budget);
 void pipe_pool_fini(struct pipe_pool *pool);
 
+/* Closes the idle ones. */
+void pipe_pool_trim(struct pipe_pool *pool);
 /* An empty pipe, or NULL: no descriptor or memory to spare. Copy instead. */
 struct pipe *pipe_pool_take(struct pipe_pool *pool);
 /* The pipe must be empty. */

@@ -128,13 +128,6 @@ poller_turn(struct poller *p, int max_wait_ms)
 }
 
 void
-poller_run(struct poller *p)
-{
-	while (!p->stopped)
-		poller_turn(p, -1);
-}
-
-void
 poller_stop(struct poller *p)
 {
 	p->stopped = true;

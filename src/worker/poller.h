@@ -63,8 +63,7 @@ void poller_remove(struct poller *p, int fd);
 /* One turn: waits for an event or a timer, at most max_wait_ms (-1 = any
  * time), and handles what came. */
 void poller_turn(struct poller *p, int max_wait_ms);
-/* Turns until poller_stop. */
-void poller_run(struct poller *p);
+/* Sets stopped, which whoever makes the turns looks at. */
 void poller_stop(struct poller *p);
 
 #endif

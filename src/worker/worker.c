@@ -82,6 +82,8 @@ after_batch(void *arg)
 	wheel_advance(&w->wheel, w->poller.now_ms, fire_flow_timer, w);
 	flow_reap(w);
 	send_records(w);
+	atomic_store_explicit(&w->block->pipes,
+	    w->pipes.n_idle + w->pipes.n_lent, memory_order_relaxed);
 	if (w->draining && w->n_flows == 0 && TAILQ_EMPTY(&w->listeners))
 		poller_stop(&w->poller);
 	return more;
@@ -229,7 +231,8 @@ take_config(struct worker *w, struct channel_message *m)
 	generation = head.generation;
 	if (rc == 0) {
 		atomic_store(&w->block->generation, generation);
-		atomic_store(&w->block->state, SB_BLOCK_SERVING);
+		if (!w->draining)
+			atomic_store(&w->block->state, SB_BLOCK_SERVING);
 		(void)channel_send(w->channel, CHANNEL_READY, &generation,
 		    sizeof(generation), NULL, 0);
 		return;

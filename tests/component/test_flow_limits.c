@@ -196,6 +196,26 @@ the_descriptor_budget_pauses(void **state)
 	expect_pause_after(r, 2, "descriptor limit of this worker");
 }
 
+/* Two flows fit only when the pool gives its idle pipes back. */
+static void
+idle_pipes_make_room_for_flows(void **state)
+{
+	struct rig *r = *state;
+	struct pipe *pipes[2];
+
+	r->max_flows = 20;
+	rig_add_target(r, 8);
+	rig_apply_keys(r, "", "", "");
+	for (int i = 0; i < 2; i++)
+		pipes[i] = pipe_pool_take(&r->worker->pipes);
+	for (int i = 0; i < 2; i++)
+		pipe_pool_give(&r->worker->pipes, pipes[i]);
+	assert_u64(r->worker->pipes.n_idle, 2);
+	r->worker->budget.limit = r->worker->budget.used + 1;
+	expect_pause_after(r, 2, "descriptor limit of this worker");
+	assert_u64(r->worker->pipes.n_idle, 0);
+}
+
 static void
 max_flows_follow_from_the_descriptor_limit(void **state)
 {
@@ -393,6 +413,7 @@ main(void)
 	    RIG_TEST(max_flows_of_the_listener_pauses),
 	    RIG_TEST(flows_of_other_workers_count_for_the_listener),
 	    RIG_TEST(the_descriptor_budget_pauses),
+	    RIG_TEST(idle_pipes_make_room_for_flows),
 	    RIG_TEST(max_flows_follow_from_the_descriptor_limit),
 	    RIG_TEST(pipes_do_not_lower_max_flows_at_a_reload),
 	    RIG_TEST(a_reload_that_gives_room_resumes),
