@@ -63,7 +63,7 @@ struct admin_target {
 	uint16_t slot;
 	uint16_t check_port;
 	const struct target *health;
-	bool routable, fail_open;
+	bool routable, fail_open, standby;
 	const char *last_check; /* last probe's detail, "" = none yet */
 	uint64_t last_check_us; /* its duration */
 };

@@ -53,6 +53,7 @@ struct view_group {
 	char name[CONF_NAME_MAX + 1];
 	uint32_t healthy, unhealthy, initial, draining, unused, registered;
 	bool fail_open, in_use;
+	bool on_standby;  /* flows go to its standby targets */
 	bool dns_healthy; /* enough for target_group_health.dns_failover */
 	struct zone_group zone;
 	char bad_target[ADDR_STRLEN]; /* the first unhealthy one */

@@ -70,6 +70,8 @@ group_count(void *arg, const struct admin_target *t)
 		g->registered++;
 	if (t->fail_open)
 		g->fail_open = true;
+	if (t->standby && t->routable && !t->fail_open)
+		g->on_standby = true;
 	g->zone.registered += target_is_registered(t->health);
 	g->zone.healthy += t->health->state == TARGET_HEALTHY;
 	switch (t->health->state) {
@@ -172,6 +174,13 @@ group_problems(struct view_problems *problems, const struct view_group *g)
 		    g->name,
 		    g->fail_open ? ", new connections go to all of them" : "",
 		    g->bad_target, bad_sep, g->bad_detail);
+	} else if (g->on_standby) {
+		problem_add(problems, VIEW_DEGRADED,
+		    "Target group %s runs on its standby targets: no active "
+		    "one is healthy%s%s%s. Mend those; new flows return to "
+		    "them by themselves.",
+		    g->name, g->bad_target[0] == '\0' ? "" : " (",
+		    g->bad_target, g->bad_target[0] == '\0' ? "" : ")");
 	} else if (g->unhealthy > 0) {
 		problem_add(problems, VIEW_DEGRADED,
 		    "%u of %u targets of group %s %s unhealthy (%s%s%s). "

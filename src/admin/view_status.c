@@ -155,13 +155,13 @@ status_target_groups(const struct view_groups *groups)
 	for (i = 0; i < groups->n; i++) {
 		g = &groups->list[i];
 		object = json_pack("{s:s, s:i, s:i, s:i, s:i, s:i, s:i, s:b,"
-				   " s:b, s:b}",
+				   " s:b, s:b, s:b}",
 		    "name", g->name, "healthy", (int)g->healthy, "unhealthy",
 		    (int)g->unhealthy, "initial", (int)g->initial, "draining",
 		    (int)g->draining, "unused", (int)g->unused, "registered",
 		    (int)g->registered, "fail_open", (int)g->fail_open,
 		    "in_use", (int)g->in_use, "dns_healthy",
-		    (int)g->dns_healthy);
+		    (int)g->dns_healthy, "on_standby", (int)g->on_standby);
 		if (json_array_append_new(list, object) != 0) {
 			json_decref(list);
 			return NULL;

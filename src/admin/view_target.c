@@ -100,7 +100,7 @@ append_target(void *arg, const struct admin_target *t)
 		return;
 	addr_format_ip(&t->addr, ip, sizeof(ip));
 	object = json_pack("{s:s, s:s, s:s, s:i, s:s*, s:i, s:s, s:s*, s:s*,"
-			   " s:o, s:i, s:i, s:b, s:b, s:o, s:o}",
+			   " s:o, s:i, s:i, s:b, s:b, s:b, s:o, s:o}",
 	    "target_group", t->group, "label", t->label, "address", ip, "port",
 	    (int)t->addr.port, "availability_zone",
 	    null_if_empty(t->availability_zone), "health_check_port",
@@ -110,8 +110,9 @@ append_target(void *arg, const struct admin_target *t)
 	    "state_seconds", seconds_between(h->since_ms, walk->now_ms),
 	    "consecutive_successes", (int)h->successes, "consecutive_failures",
 	    (int)h->failures, "routable", (int)t->routable, "fail_open",
-	    (int)t->fail_open, "last_check", view_text(t->last_check),
-	    "last_check_us", view_uint(t->last_check_us));
+	    (int)t->fail_open, "standby", (int)t->standby, "last_check",
+	    view_text(t->last_check), "last_check_us",
+	    view_uint(t->last_check_us));
 	if (object != NULL &&
 	    ((h->deadline_ms != 0 &&
 		 !view_put(object, "remaining_seconds",

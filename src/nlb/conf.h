@@ -141,6 +141,7 @@ struct conf_target {
 	char label[CONF_NAME_MAX + 1];
 	struct addr addr; /* port filled in from the group where omitted */
 	char availability_zone[33]; /* "all", a zone, or "" (not given) */
+	bool standby;               /* used when no active target is healthy */
 	unsigned line;
 };
 

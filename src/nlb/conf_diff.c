@@ -126,7 +126,7 @@ find_target(const struct conf_target_group *group, const struct addr *addr)
 	return NULL;
 }
 
-/* Returns whether a target that stayed has another zone. */
+/* Returns whether a target that stayed has another zone or role. */
 static bool
 diff_targets(const struct conf_target_group *old_group,
     const struct conf_target_group *new_group, struct conf_diff *out)
@@ -145,7 +145,8 @@ diff_targets(const struct conf_target_group *old_group,
 		if (was == NULL)
 			out->targets_added++;
 		else if (strcmp(was->availability_zone, t->availability_zone) !=
-			 0)
+			     0 ||
+			 was->standby != t->standby)
 			moved = true;
 	}
 	return moved;

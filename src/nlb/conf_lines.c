@@ -181,14 +181,29 @@ add_prefix(struct conf_parser *p, struct conf_prefix_list *list,
 }
 
 static bool
+take_standby(
+    struct conf_parser *p, struct conf_span value, struct conf_target *target)
+{
+	if (value.text == NULL || conf_span_is(value, "false"))
+		return true;
+	target->standby = conf_span_is(value, "true");
+	if (!target->standby)
+		conf_error(p, value,
+		    "`%.*s' is no value of Standby; write true or false",
+		    CONF_SPAN(value));
+	return target->standby;
+}
+
+static bool
 take_target(
     struct conf_parser *p, struct conf_span value, struct conf_target *target)
 {
-	enum { ID, PORT, ZONE, N_FIELDS };
+	enum { ID, PORT, ZONE, STANDBY, N_FIELDS };
 	static const struct conf_field names[N_FIELDS] = {
 	    [ID] = {"Id", true},
 	    [PORT] = {"Port", false},
 	    [ZONE] = {"AvailabilityZone", false},
+	    [STANDBY] = {"Standby", false},
 	};
 	struct conf_span values[N_FIELDS];
 	enum conf_value_error error;
@@ -206,6 +221,8 @@ take_target(
 		}
 	}
 	target->addr.port = (uint16_t)port;
+	if (!take_standby(p, values[STANDBY], target))
+		return false;
 	if (values[ZONE].text == NULL)
 		return true;
 	if (!conf_value_is_name(values[ZONE], true)) {

@@ -111,10 +111,10 @@ print_target(const struct printer *pr, const struct conf_target *t)
 {
 	char value[160], ip[ADDR_IP_STRLEN];
 
-	snprintf(value, sizeof(value), "Id=%s,Port=%u%s%s",
+	snprintf(value, sizeof(value), "Id=%s,Port=%u%s%s%s",
 	    addr_format_ip(&t->addr, ip, sizeof(ip)), t->addr.port,
 	    t->availability_zone[0] == '\0' ? "" : ",AvailabilityZone=",
-	    t->availability_zone);
+	    t->availability_zone, t->standby ? ",Standby=true" : "");
 	print_entry(pr, "Target.", t->label, value);
 }
 

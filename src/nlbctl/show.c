@@ -97,7 +97,8 @@ target_row(struct table *table, const json_t *t)
 	table_cell(table, STYLE_PLAIN, "%s",
 	    show_address(t, address, sizeof(address)));
 	table_cell(table, STYLE_PLAIN, "%s", show_text(t, "availability_zone"));
-	table_cell(table, show_state_style(state), "%s", state);
+	table_cell(table, show_state_style(state), "%s%s", state,
+	    show_bool(t, "standby") ? " (standby)" : "");
 	format_seconds(show_uint(t, "state_seconds"), time);
 	if (json_object_get(t, "remaining_seconds") != NULL)
 		table_cell(table, STYLE_PLAIN, "%s, %s left", time,

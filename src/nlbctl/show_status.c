@@ -212,6 +212,8 @@ group_row(struct table *table, const json_t *g)
 		table_cell(table, STYLE_DIM, "no listener uses it");
 	else if (show_bool(g, "fail_open"))
 		table_cell(table, STYLE_BAD, "all targets (fail open)");
+	else if (show_bool(g, "on_standby"))
+		table_cell(table, STYLE_WARN, "standby targets");
 	else if (healthy == 0)
 		table_cell(table, STYLE_BAD, "nobody");
 	else
@@ -248,7 +250,8 @@ status_target_row(struct table *table, const json_t *t)
 	    show_address(t, address, sizeof(address)));
 	table_cell(table, STYLE_PLAIN, "%s", show_text(t, "label"));
 	table_cell(table, STYLE_PLAIN, "%s", show_text(t, "target_group"));
-	table_cell(table, show_state_style(state), "%s", state);
+	table_cell(table, show_state_style(state), "%s%s", state,
+	    show_bool(t, "standby") ? " (standby)" : "");
 	table_cell(table, STYLE_PLAIN, "%s",
 	    format_seconds(show_uint(t, "state_seconds"), buf));
 	table_cell(table, STYLE_PLAIN, "%s",

@@ -97,6 +97,7 @@ each_target(
 		    .health = &t->health,
 		    .routable = (flags & SB_ROUTABLE) != 0,
 		    .fail_open = (flags & SB_FAIL_OPEN) != 0,
+		    .standby = t->standby,
 		    .last_check = t->last_check,
 		    .last_check_us = t->last_check_us,
 		};

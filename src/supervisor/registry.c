@@ -8,6 +8,7 @@
 #include <bsd/string.h>
 
 #include "base/log.h"
+#include "nlb/group_health.h"
 
 void
 registry_init(struct registry *r, struct scoreboard *sb,
@@ -53,55 +54,68 @@ find(const struct registry *r, const char *group, const struct addr *addr)
 
 /* ---- publishing ------------------------------------------------------- */
 
-static void
-count_group(const struct registry *r, const char *group, uint32_t *healthy,
-    uint32_t *registered)
+static enum group_mode
+choose_mode(const struct registry *r, const char *group)
 {
+	const struct conf_target_group *tg =
+	    conf_find_target_group(r->conf, group);
+	struct group_counts counts = {0};
 	struct registered_target *t;
 
-	*healthy = *registered = 0;
-	TAILQ_FOREACH (t, &r->targets, entry) {
-		if (strcmp(t->group, group) != 0)
-			continue;
-		*registered += target_is_registered(&t->health);
-		*healthy += t->health.state == TARGET_HEALTHY;
-	}
+	if (tg == NULL)
+		return GROUP_ACTIVE;
+	TAILQ_FOREACH (t, &r->targets, entry)
+		if (strcmp(t->group, group) == 0)
+			group_counts_add(&counts, t->standby, &t->health);
+	return group_mode_choose(
+	    &counts, tg->routing_min_count, tg->routing_min_percentage);
 }
 
 static void
-publish_target(struct registry *r, struct registered_target *t, bool fail_open)
+publish_target(
+    struct registry *r, struct registered_target *t, enum group_mode mode)
 {
 	struct sb_target_state *s = &r->sb->targets[t->slot];
 	uint32_t flags = 0;
 
-	if (t->health.state == TARGET_HEALTHY)
-		flags = SB_ROUTABLE;
-	else if (fail_open && target_is_registered(&t->health))
-		flags = SB_ROUTABLE | SB_FAIL_OPEN;
+	if (group_mode_routes(mode, t->standby, &t->health))
+		flags = t->health.state == TARGET_HEALTHY
+			    ? SB_ROUTABLE
+			    : SB_ROUTABLE | SB_FAIL_OPEN;
 	atomic_store(&s->state, t->health.state);
 	atomic_store(&s->reason, t->health.reason);
 	atomic_store(&s->flags, flags);
 }
 
-/* Decides fail open for one group and writes its targets' flags: what the
- * workers obey from the next pick on. Returns whether it fails open. */
-static bool
+/* Decides who of one group gets new flows and writes its targets' flags: what
+ * the workers obey from the next pick on. Those that get some come first: a
+ * worker that picks meanwhile finds one too many rather than nobody. */
+static enum group_mode
 publish_group(struct registry *r, const char *group)
 {
-	const struct conf_target_group *tg =
-	    conf_find_target_group(r->conf, group);
-	uint32_t healthy, registered;
+	enum group_mode mode = choose_mode(r, group);
 	struct registered_target *t;
-	bool fail_open = false;
 
-	count_group(r, group, &healthy, &registered);
-	if (tg != NULL)
-		fail_open = target_group_fails_open(healthy, registered,
-		    tg->routing_min_count, tg->routing_min_percentage);
+	for (int routed = 1; routed >= 0; routed--)
+		TAILQ_FOREACH (t, &r->targets, entry)
+			if (strcmp(t->group, group) == 0 &&
+			    group_mode_routes(mode, t->standby, &t->health) ==
+				(routed != 0))
+				publish_target(r, t, mode);
+	return mode;
+}
+
+/* Do flows go to standby targets now? By what was published last. */
+static bool
+uses_standby(const struct registry *r, const char *group)
+{
+	const struct registered_target *t;
+
 	TAILQ_FOREACH (t, &r->targets, entry)
-		if (strcmp(t->group, group) == 0)
-			publish_target(r, t, fail_open);
-	return fail_open;
+		if (t->standby && strcmp(t->group, group) == 0 &&
+		    atomic_load(&r->sb->targets[t->slot].flags) == SB_ROUTABLE)
+			return true;
+	return false;
 }
 
 /* ---- state changes ---------------------------------------------------- */
@@ -130,9 +144,14 @@ on_state_changed(struct registry *r, struct registered_target *t,
 {
 	bool was_open =
 	    (atomic_load(&r->sb->targets[t->slot].flags) & SB_FAIL_OPEN) != 0;
-	bool fail_open = publish_group(r, t->group);
+	bool was_standby = uses_standby(r, t->group);
+	enum group_mode mode = publish_group(r, t->group);
+	bool fail_open = group_mode_is_open(mode);
 
 	log_state(t, detail);
+	if ((mode == GROUP_STANDBY) != was_standby)
+		log_warning("target group %s: new flows go to its %s targets",
+		    t->group, was_standby ? "active" : "standby");
 	if (fail_open && !was_open && t->health.state == TARGET_UNHEALTHY)
 		log_warning("target group %s fails open: too few healthy "
 			    "targets, new flows go to all of them",
@@ -363,6 +382,7 @@ apply_target(struct registry *r, const struct conf_target_group *tg,
 	t->ended_after_delay = false;
 	strlcpy(t->label, ct->label, sizeof(t->label));
 	strlcpy(t->zone, ct->availability_zone, sizeof(t->zone));
+	t->standby = ct->standby;
 	t->check_port =
 	    tg->check_port != 0 ? (uint16_t)tg->check_port : ct->addr.port;
 	t->deregistration_termination = tg->deregistration_termination;
@@ -419,6 +439,6 @@ registry_apply(struct registry *r, const struct conf *conf, uint64_t now_ms,
 	/* Those whose whole group is gone are in no group of conf. */
 	TAILQ_FOREACH (t, &r->targets, entry)
 		if (!t->in_config)
-			publish_target(r, t, false);
+			publish_target(r, t, GROUP_ACTIVE);
 	return 0;
 }

@@ -20,6 +20,7 @@ struct registered_target {
 	char group[CONF_NAME_MAX + 1];
 	char label[CONF_NAME_MAX + 1];
 	char zone[33];
+	bool standby; /* for when no active target is healthy */
 	struct addr addr;
 	uint16_t check_port;
 	uint16_t slot;

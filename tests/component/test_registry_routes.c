@@ -1,0 +1,221 @@
+/*
+ * Component tests of supervisor/registry: who gets the flows. With a checker
+ * that is told and says nothing, and time passed in.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "supervisor/registry.h"
+#include "supervisor_fixture.h"
+#include "support/expect.h"
+
+#define SLOTS_MAX 16
+#define CONFS_MAX 8
+
+/* ---- the checker ------------------------------------------------------ */
+
+static struct check_spec checks[SB_TARGETS];
+static bool checked[SB_TARGETS];
+
+int
+checker_set(struct checker *c, uint32_t slot, const struct check_spec *spec)
+{
+	(void)c;
+	checks[slot] = *spec;
+	checked[slot] = true;
+	return 0;
+}
+
+void
+checker_remove(struct checker *c, uint32_t slot)
+{
+	(void)c;
+	checked[slot] = false;
+}
+
+/* ---- the fixture ------------------------------------------------------ */
+
+struct fixture {
+	struct registry registry;
+	struct scoreboard *sb;
+	struct sb_block *worker;
+	int sb_fd;
+	struct conf *confs[CONFS_MAX];
+	size_t n_confs;
+	uint16_t slots[SLOTS_MAX];
+	size_t n_ends;
+	uint16_t ended_slot;
+	enum flow_end_reason ended_reason;
+};
+
+static void
+on_end_flows(void *owner, uint16_t slot, enum flow_end_reason reason)
+{
+	struct fixture *f = owner;
+
+	f->n_ends++;
+	f->ended_slot = slot;
+	f->ended_reason = reason;
+}
+
+static int
+setup(void **state)
+{
+	struct fixture *f = calloc(1, sizeof(*f));
+
+	if (f == NULL || scoreboard_create(&f->sb, &f->sb_fd) != 0)
+		return -1;
+	memset(checked, 0, sizeof(checked));
+	f->worker = scoreboard_take(f->sb, 0, 0);
+	registry_init(&f->registry, f->sb, NULL, on_end_flows, f);
+	capture_log();
+	*state = f;
+	return 0;
+}
+
+static int
+teardown(void **state)
+{
+	struct fixture *f = *state;
+
+	registry_fini(&f->registry);
+	for (size_t i = 0; i < f->n_confs; i++)
+		conf_destroy(f->confs[i]);
+	scoreboard_detach(f->sb);
+	close(f->sb_fd);
+	free(f);
+	return 0;
+}
+
+/* One listener with group a; keys of the group, then further sections. */
+static void
+apply(struct fixture *f, uint64_t now_ms, const char *group, const char *more)
+{
+	char text[2048];
+	struct conf *conf;
+
+	snprintf(text, sizeof(text),
+	    "[listener l]\nPort = 587\nDefaultActions = forward:a\n"
+	    "SecurityGroups = none\n"
+	    "[target-group a]\nPort = 25\n%s\n%s\n",
+	    group, more);
+	conf = conf_from_text(text);
+	assert_true(f->n_confs < CONFS_MAX);
+	f->confs[f->n_confs++] = conf;
+	assert_errno(registry_can_apply(&f->registry, conf), 0);
+	assert_errno(registry_apply(&f->registry, conf, now_ms, f->slots), 0);
+}
+
+static struct registered_target *
+target(const struct fixture *f, size_t i)
+{
+	struct registered_target *t =
+	    registry_find_slot(&f->registry, f->slots[i]);
+
+	assert_non_null(t);
+	return t;
+}
+
+static void
+check(struct fixture *f, size_t i, enum probe_result result, uint64_t now_ms)
+{
+	registry_check_started(&f->registry, f->slots[i], now_ms);
+	registry_check_result(&f->registry, f->slots[i], result,
+	    result == PROBE_SUCCESS ? "connected" : "connection refused", 900,
+	    now_ms);
+}
+
+static uint32_t
+flags(const struct fixture *f, uint16_t slot)
+{
+	return atomic_load(&f->sb->targets[slot].flags);
+}
+
+#define ACTIVE "Target.one = Id=10.0.0.1\n"
+#define STANDBY "Target.two = Id=10.0.0.2,Standby=true\n"
+
+static void
+fail_twice(struct fixture *f, size_t i, uint64_t now_ms)
+{
+	check(f, i, PROBE_FAILURE, now_ms);
+	check(f, i, PROBE_FAILURE, now_ms + 1);
+}
+
+static void
+standby_gets_flows_only_while_no_active_target_is_healthy(void **state)
+{
+	struct fixture *f = *state;
+
+	apply(f, 0, "HealthyThresholdCount = 1\n" ACTIVE STANDBY, "");
+	check(f, 0, PROBE_SUCCESS, 10);
+	check(f, 1, PROBE_SUCCESS, 10);
+	assert_u64(flags(f, f->slots[0]), SB_ROUTABLE);
+	assert_u64(flags(f, f->slots[1]), 0);
+	assert_i64(target(f, 1)->health.state, TARGET_HEALTHY);
+
+	fail_twice(f, 0, 20);
+	assert_u64(flags(f, f->slots[0]), 0);
+	assert_u64(flags(f, f->slots[1]), SB_ROUTABLE);
+	assert_true(log_has("group a: new flows go to its standby targets"));
+	/* Not failing open: the flows of the bad one end as ever. */
+	assert_u64(f->n_ends, 1);
+	assert_u64(f->ended_slot, f->slots[0]);
+
+	check(f, 0, PROBE_SUCCESS, 30);
+	assert_u64(flags(f, f->slots[0]), SB_ROUTABLE);
+	assert_u64(flags(f, f->slots[1]), 0);
+	assert_true(log_has("group a: new flows go to its active targets"));
+	assert_u64(f->n_ends, 1);
+}
+
+static void
+failing_open_goes_to_the_active_targets_first(void **state)
+{
+	struct fixture *f = *state;
+
+	apply(f, 0, ACTIVE STANDBY, "");
+	fail_twice(f, 0, 10);
+	fail_twice(f, 1, 10);
+	assert_u64(flags(f, f->slots[0]), SB_ROUTABLE | SB_FAIL_OPEN);
+	assert_u64(flags(f, f->slots[1]), 0);
+	apply(f, 20, STANDBY, "");
+	assert_u64(flags(f, f->slots[0]), SB_ROUTABLE | SB_FAIL_OPEN);
+}
+
+static void
+reload_makes_a_standby_target_active_without_a_health_reset(void **state)
+{
+	struct fixture *f = *state;
+
+	apply(f, 0, ACTIVE STANDBY, "");
+	check(f, 0, PROBE_SUCCESS, 10);
+	check(f, 1, PROBE_SUCCESS, 10);
+	apply(f, 20, ACTIVE "Target.two = Id=10.0.0.2\n", "");
+	assert_i64(target(f, 1)->health.state, TARGET_HEALTHY);
+	assert_u64(flags(f, f->slots[0]), SB_ROUTABLE);
+	assert_u64(flags(f, f->slots[1]), SB_ROUTABLE);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int
+main(void)
+{
+	const struct CMUnitTest registry_routes[] = {
+	    TEST(standby_gets_flows_only_while_no_active_target_is_healthy),
+	    TEST(failing_open_goes_to_the_active_targets_first),
+	    TEST(reload_makes_a_standby_target_active_without_a_health_reset),
+	};
+
+	return cmocka_run_group_tests(registry_routes, NULL, NULL);
+}
