@@ -6,7 +6,7 @@ import time
 import pytest
 
 from lab import ini
-from lab.capture import SYN, Capture
+from lab.capture import ACK, SYN, Capture
 from lab.daemon import scaled
 from lab.netns import BACK4, CLIENT4, TARGET4
 from lab.peers import RST, Target, connect, reset_at_once, stream
@@ -69,6 +69,30 @@ def test_idle_flow_is_reset_on_both_sides(network, start_nlbd, target):
         busy_target.send(b"alive")
         assert busy.recv_exactly(5) == b"alive"
         record = nlbd.flow_record(idle.address)
+    assert record["end_reason"] == "idle-timeout"
+
+
+@pytest.mark.quick
+def test_keepalive_probes_are_no_data(network, start_nlbd, target):
+    """The kernel answers them: nlbd cannot see one."""
+    sections = ini.base()
+    sections[ini.LISTENER]["tcp.idle_timeout.seconds"] = 3
+    nlbd = start_nlbd(sections)
+    with Capture(network.client, "wire") as capture, \
+            connect(network.client, nlbd.address) as client, \
+            target.accept():
+        for option, value in ((socket.TCP_KEEPIDLE, 1),
+                              (socket.TCP_KEEPINTVL, 1)):
+            client.sock.setsockopt(socket.IPPROTO_TCP, option, value)
+        client.sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        begin = time.monotonic()
+        assert client.read_to_end(8) == RST
+        assert 2.9 <= client.ended_at - begin < 5
+        # Two at least: a SYN's ACK, and answers to nothing but probes.
+        acks = [s for s in capture.segments(source=nlbd.address)
+                if s.flags == ACK and s.length == 0]
+        assert len(acks) >= 2, "nobody sent keepalive probes"
+        record = nlbd.flow_record(client.address)
     assert record["end_reason"] == "idle-timeout"
 
 
