@@ -126,6 +126,25 @@ def test_added_source_is_served_after_reload(network, start_nlbd, target):
     peer.sock.close()
 
 
+@pytest.mark.quick
+def test_groups_come_and_go_by_reload(network, start_nlbd, target):
+    """An NLB made without a security group never gets one."""
+    open_to_all = both_listed()
+    open_to_all[ini.LISTENER]["SecurityGroups"] = "none"
+    nlbd = start_nlbd(open_to_all)
+    pairs = [assert_served(network, target, 4, UNLISTED[4])]
+    nlbd.reload(both_listed())
+    assert_dropped(network, 4, UNLISTED[4])
+    pairs.append(assert_served(network, target, 4, LISTED[4]))
+    nlbd.reload(open_to_all)
+    pairs.append(assert_served(network, target, 4, UNLISTED[4]))
+    for client, peer in pairs:
+        client.send(b"NOOP")
+        assert peer.recv_exactly(4) == b"NOOP"
+        client.sock.close()
+        peer.sock.close()
+
+
 def test_rule_for_another_port_does_not_open_this_one(network, start_nlbd,
                                                       target):
     sections = both_listed()

@@ -50,7 +50,13 @@ end_reasons_add_to_the_right_cloudwatch_counter(void **state)
 	assert_true(
 	    flow_end_reason_class(FLOW_END_SHUTDOWN) == FLOW_END_ELB_RESET);
 	assert_true(
+	    flow_end_reason_class(FLOW_END_DEREGISTERED) == FLOW_END_ELB_RESET);
+	assert_true(flow_end_reason_class(FLOW_END_TARGET_UNHEALTHY) ==
+		    FLOW_END_ELB_RESET);
+	assert_true(
 	    flow_end_reason_class(FLOW_END_NO_TARGET) == FLOW_END_REJECTED);
+	assert_true(flow_end_reason_class(FLOW_END_PORT_ALLOCATION) ==
+		    FLOW_END_REJECTED);
 }
 
 static void
