@@ -29,6 +29,7 @@ enum channel_type {
 	CHANNEL_FLOW_ENDS,    /* struct flow_record[]: for the flow log */
 	CHANNEL_FLOWS, /* struct channel_flows, then struct flow_record[] */
 	CHANNEL_LOG,   /* uint8_t level, then text without NUL */
+	CHANNEL_CONNECT_FAILED, /* struct channel_connect_failed */
 };
 
 #define CHANNEL_MESSAGE_MAX 32768
@@ -53,6 +54,14 @@ struct channel_listener {
 struct channel_end_flows {
 	uint16_t target_slot;
 	uint16_t reason; /* enum flow_end_reason */
+};
+/* A flow could not connect to a healthy target, when so many flows of all
+ * workers ever had. Sent once for each failure, lost when the supervisor is
+ * slow: the health checks remain. */
+struct channel_connect_failed {
+	uint64_t connected;
+	uint16_t target_slot;
+	uint16_t pad[3];
 };
 struct channel_list_flows {
 	uint32_t request, limit;

@@ -157,6 +157,7 @@ struct conf_target_group {
 	uint32_t check_timeout_ms;
 	uint32_t healthy_threshold_count;
 	uint32_t unhealthy_threshold_count;
+	bool passive_checks;
 	uint32_t deregistration_delay_s;
 	bool deregistration_termination;
 	bool preserve_client_ip;

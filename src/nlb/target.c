@@ -51,6 +51,7 @@ target_set_state(struct target *t, enum target_state state,
 	t->deadline_ms = 0;
 	t->successes = 0;
 	t->failures = 0;
+	t->connect_failures = 0;
 }
 
 void
@@ -104,6 +105,22 @@ report_success(
 	return true;
 }
 
+static void
+take_out(struct target *t, const struct target_rules *rules, uint64_t now_ms)
+{
+	/* Only a target that was in service has flows worth a grace period. */
+	if (t->state == TARGET_HEALTHY &&
+	    rules->unhealthy_draining_interval_s > 0) {
+		target_set_state(t, TARGET_UNHEALTHY_DRAINING,
+		    TARGET_REASON_FAILED_HEALTH_CHECKS, now_ms);
+		t->deadline_ms = deadline_after(
+		    now_ms, rules->unhealthy_draining_interval_s);
+		return;
+	}
+	target_set_state(
+	    t, TARGET_UNHEALTHY, TARGET_REASON_FAILED_HEALTH_CHECKS, now_ms);
+}
+
 static bool
 report_failure(
     struct target *t, const struct target_rules *rules, uint64_t now_ms)
@@ -114,17 +131,23 @@ report_failure(
 	    t->state == TARGET_UNHEALTHY_DRAINING ||
 	    t->failures < rules->unhealthy_threshold_count)
 		return false;
-	/* Only a target that was in service has flows worth a grace period. */
-	if (t->state == TARGET_HEALTHY &&
-	    rules->unhealthy_draining_interval_s > 0) {
-		target_set_state(t, TARGET_UNHEALTHY_DRAINING,
-		    TARGET_REASON_FAILED_HEALTH_CHECKS, now_ms);
-		t->deadline_ms = deadline_after(
-		    now_ms, rules->unhealthy_draining_interval_s);
-		return true;
-	}
-	target_set_state(
-	    t, TARGET_UNHEALTHY, TARGET_REASON_FAILED_HEALTH_CHECKS, now_ms);
+	take_out(t, rules, now_ms);
+	return true;
+}
+
+bool
+target_connect_failed(struct target *t, const struct target_rules *rules,
+    uint64_t connected, uint64_t now_ms)
+{
+	if (t->state != TARGET_HEALTHY || !rules->passive_checks)
+		return false;
+	if (t->connected != connected)
+		t->connect_failures = 0;
+	t->connected = connected;
+	count(&t->connect_failures);
+	if (t->connect_failures < TARGET_CONNECT_FAILURES)
+		return false;
+	take_out(t, rules, now_ms);
 	return true;
 }
 
@@ -134,6 +157,8 @@ target_report(struct target *t, const struct target_rules *rules,
 {
 	if (!target_is_checked(t))
 		return false;
+	if (result != PROBE_VOID)
+		t->connect_failures = 0;
 	switch (result) {
 	case PROBE_SUCCESS:
 		target_check_started(t, now_ms);

@@ -25,7 +25,12 @@ struct target_rules {
 	uint32_t unhealthy_threshold_count;
 	uint32_t deregistration_delay_s;
 	uint32_t unhealthy_draining_interval_s; /* 0 = straight to unhealthy */
+	bool passive_checks; /* flows that cannot connect count */
 };
+
+/* Connects of flows that fail in a row, with no check and no connected flow in
+ * between, and take a healthy target out at once. */
+#define TARGET_CONNECT_FAILURES 3
 
 /*
  * Target states (TargetHealth.State of the API)
@@ -47,6 +52,8 @@ struct target {
 	uint32_t successes, failures; /* consecutive, capped */
 	uint64_t since_ms;            /* when state was entered */
 	uint64_t deadline_ms; /* DRAINING, UNHEALTHY_DRAINING: end, else 0 */
+	uint32_t connect_failures; /* passive: in a row, since the last check */
+	uint64_t connected;        /* flows connected when they failed */
 };
 
 void target_init(struct target *t, uint64_t now_ms);
@@ -63,6 +70,14 @@ void target_check_started(struct target *t, uint64_t now_ms);
 /* Returns true when the state changed. VOID changes nothing. */
 bool target_report(struct target *t, const struct target_rules *rules,
     enum probe_result result, uint64_t now_ms);
+/*
+ * The passive check: a flow could not connect to it, when so many flows ever
+ * had (connected: one more since the last failure starts the row anew).
+ * Returns true when the state changed; the way back is the healthy threshold
+ * of the active checks. Counts while HEALTHY and with passive_checks alone.
+ */
+bool target_connect_failed(struct target *t, const struct target_rules *rules,
+    uint64_t connected, uint64_t now_ms);
 /* Starts draining; straight to UNUSED when the target was unused. */
 void target_deregister(
     struct target *t, const struct target_rules *rules, uint64_t now_ms);

@@ -139,6 +139,18 @@ take_config_error(struct worker_process *w, const struct channel_message *m)
 }
 
 static void
+take_connect_failed(struct daemon *d, const struct channel_message *m)
+{
+	struct channel_connect_failed failed;
+
+	if (m->size != sizeof(failed))
+		return;
+	memcpy(&failed, m->payload, sizeof(failed));
+	registry_connect_failed(&d->registry, failed.target_slot,
+	    failed.connected, daemon_now_ms(d));
+}
+
+static void
 on_worker_message(
     void *owner, struct worker_process *w, struct channel_message *m)
 {
@@ -156,6 +168,9 @@ on_worker_message(
 		break;
 	case CHANNEL_CONFIG_ERROR:
 		take_config_error(w, m);
+		break;
+	case CHANNEL_CONNECT_FAILED:
+		take_connect_failed(d, m);
 		break;
 	default:
 		log_warning("worker %u sent an unknown message type %u",

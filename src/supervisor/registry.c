@@ -191,6 +191,21 @@ registry_check_result(struct registry *r, uint16_t slot,
 		    r, t, before, result == PROBE_FAILURE ? detail : "");
 }
 
+void
+registry_connect_failed(
+    struct registry *r, uint16_t slot, uint64_t connected, uint64_t now_ms)
+{
+	struct registered_target *t = registry_find_slot(r, slot);
+	enum target_state before;
+
+	if (t == NULL)
+		return;
+	before = t->health.state;
+	if (target_connect_failed(&t->health, &t->rules, connected, now_ms))
+		on_state_changed(r, t, before,
+		    "flows could not connect to it, several in a row");
+}
+
 /* ---- deregistration --------------------------------------------------- */
 
 static void
@@ -392,6 +407,7 @@ apply_target(struct registry *r, const struct conf_target_group *tg,
 	    .unhealthy_threshold_count = tg->unhealthy_threshold_count,
 	    .deregistration_delay_s = tg->deregistration_delay_s,
 	    .unhealthy_draining_interval_s = tg->unhealthy_draining_interval_s,
+	    .passive_checks = tg->passive_checks && !tg->stickiness_enabled,
 	};
 	apply_use(r, t, tg, ct, now_ms);
 	*slot = t->slot;

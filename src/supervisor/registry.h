@@ -67,6 +67,9 @@ void registry_check_started(struct registry *r, uint16_t slot, uint64_t now_ms);
 void registry_check_result(struct registry *r, uint16_t slot,
     enum probe_result result, const char *detail, uint64_t elapsed_us,
     uint64_t now_ms);
+/* A worker's flow could not connect; connected: how many ever had. */
+void registry_connect_failed(
+    struct registry *r, uint16_t slot, uint64_t connected, uint64_t now_ms);
 /* Deadlines; call about once a second. */
 void registry_tick(struct registry *r, uint64_t now_ms);
 

@@ -84,6 +84,24 @@ drop_target_socket(struct flow *f)
 	}
 }
 
+/* The passive health check, counted over all workers by the supervisor. Of a
+ * target that is not in service there is nothing new to tell. */
+static void
+tell_supervisor(const struct flow *f)
+{
+	struct worker *w = worker_of(f);
+	struct channel_connect_failed m = {.target_slot = f->target_slot};
+	struct sb_target_sum sum;
+
+	if (w->channel == NULL ||
+	    target_flags(f, f->target_slot) != SB_ROUTABLE)
+		return;
+	scoreboard_sum_target(w->sb, f->target_slot, &sum);
+	m.connected = sum.new_flows;
+	(void)channel_try_send(
+	    w->channel, CHANNEL_CONNECT_FAILED, &m, sizeof(m));
+}
+
 /* What a failed connect means for the flow, should it be the last one tried.
  * For a lack of our own resources the target is not to blame. */
 static void
@@ -108,11 +126,11 @@ note_failure(struct flow *f, int err)
 		f->reason = FLOW_END_CONNECT_REFUSED;
 		break;
 	}
-	if (f->target_slot != SB_SLOT_NONE)
-		sb_add(&worker_of(f)
-			    ->block->targets[f->target_slot]
-			    .connect_failures,
-		    1);
+	if (f->target_slot == SB_SLOT_NONE)
+		return;
+	sb_add(
+	    &worker_of(f)->block->targets[f->target_slot].connect_failures, 1);
+	tell_supervisor(f);
 }
 
 static bool

@@ -206,6 +206,48 @@ reload_makes_a_standby_target_active_without_a_health_reset(void **state)
 	assert_u64(flags(f, f->slots[1]), SB_ROUTABLE);
 }
 
+static void
+connects_fail(struct fixture *f, size_t i, uint64_t now_ms)
+{
+	for (int n = 0; n < TARGET_CONNECT_FAILURES; n++)
+		registry_connect_failed(&f->registry, f->slots[i], 5, now_ms);
+}
+
+static void
+connects_that_fail_in_a_row_take_a_target_out_at_once(void **state)
+{
+	struct fixture *f = *state;
+
+	apply(f, 0, ACTIVE "Target.two = Id=10.0.0.2\n", "");
+	check(f, 0, PROBE_SUCCESS, 10);
+	check(f, 1, PROBE_SUCCESS, 10);
+	connects_fail(f, 0, 20);
+	assert_i64(target(f, 0)->health.state, TARGET_UNHEALTHY);
+	assert_u64(flags(f, f->slots[0]), 0);
+	assert_u64(flags(f, f->slots[1]), SB_ROUTABLE);
+	assert_true(log_has("flows could not connect to it"));
+	assert_u64(f->n_ends, 1);
+	registry_connect_failed(&f->registry, SB_TARGETS - 1, 5, 30);
+	registry_connect_failed(&f->registry, SB_SLOT_NONE, 5, 30);
+}
+
+static void
+no_passive_checks_with_stickiness_or_when_switched_off(void **state)
+{
+	struct fixture *f = *state;
+
+	apply(f, 0, "stickiness.enabled = true\n" ACTIVE, "");
+	check(f, 0, PROBE_SUCCESS, 10);
+	connects_fail(f, 0, 20);
+	assert_i64(target(f, 0)->health.state, TARGET_HEALTHY);
+	apply(f, 30, "PassiveHealthCheckEnabled = false\n" ACTIVE, "");
+	connects_fail(f, 0, 40);
+	assert_i64(target(f, 0)->health.state, TARGET_HEALTHY);
+	apply(f, 50, ACTIVE, "");
+	connects_fail(f, 0, 60);
+	assert_i64(target(f, 0)->health.state, TARGET_UNHEALTHY);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int
@@ -215,6 +257,8 @@ main(void)
 	    TEST(standby_gets_flows_only_while_no_active_target_is_healthy),
 	    TEST(failing_open_goes_to_the_active_targets_first),
 	    TEST(reload_makes_a_standby_target_active_without_a_health_reset),
+	    TEST(connects_that_fail_in_a_row_take_a_target_out_at_once),
+	    TEST(no_passive_checks_with_stickiness_or_when_switched_off),
 	};
 
 	return cmocka_run_group_tests(registry_routes, NULL, NULL);

@@ -89,9 +89,11 @@ def test_a_closed_and_a_silent_target_cost_no_session(network, start_nlbd,
 @pytest.mark.quick
 def test_refused_connect_is_retried_on_the_next_target(network, start_nlbd,
                                                        echo):
-    """No health check can have noticed: the next ones are minutes away."""
+    """No health check can have noticed: the next ones are minutes away, and
+    the passive ones are off."""
     nlbd = start_nlbd(config(), healthy=3)
-    nlbd.reload(config(HealthCheckIntervalSeconds=300))
+    nlbd.reload(config(HealthCheckIntervalSeconds=300,
+                       PassiveHealthCheckEnabled="false"))
     echo.refuse(THREE[0])
     echo.refuse(THREE[1])
     result = sessions(network, nlbd.address, 200)
@@ -99,6 +101,40 @@ def test_refused_connect_is_retried_on_the_next_target(network, start_nlbd,
     assert {state for state, _ in nlbd.health().values()} == {"healthy"}
     retries = {record["retries"] for record in nlbd.flow_log()}
     assert retries - {0}, "some flow was retried"
+
+
+@pytest.mark.quick
+def test_failed_connects_take_a_target_out_between_checks(network, start_nlbd,
+                                                          echo):
+    """The next checks are minutes away: flows notice, at once."""
+    slow = config(HealthCheckIntervalSeconds=300)
+    nlbd = start_nlbd(config(), healthy=3)
+    nlbd.reload(slow)
+    echo.refuse(THREE[0])
+    result = sessions(network, nlbd.address, 300)
+    assert result.failed == {} and THREE[0] not in result.targets
+    assert nlbd.health()[THREE[0]] == ("unhealthy",
+                                       "Target.FailedHealthChecks")
+    nlbd.process.wait_line(f"{THREE[0]}.*unhealthy.*flows could not connect",
+                           5)
+    retried = [r for r in nlbd.flow_log() if r["retries"]]
+    assert 3 <= len(retried) < 60, "a few met the refusal, then none"
+
+    echo.serve(THREE[0])
+    nlbd.reload(config())
+    nlbd.wait_healthy(3)
+
+
+@pytest.mark.quick
+def test_stickiness_switches_passive_checks_off(network, start_nlbd, echo):
+    nlbd = start_nlbd(config(), healthy=3)
+    nlbd.reload(config(HealthCheckIntervalSeconds=300,
+                       stickiness__enabled="true"))
+    for address in THREE[:2]:
+        echo.refuse(address)
+    result = sessions(network, nlbd.address, 100)
+    assert result.failed == {} and set(result.targets) == {THREE[2]}
+    assert {state for state, _ in nlbd.health().values()} == {"healthy"}
 
 
 @pytest.mark.quick

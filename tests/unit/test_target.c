@@ -13,8 +13,8 @@
 #include "support/expect.h"
 
 /* The NLB's defaults: 5, 2, 300 s, no grace period. */
-static const struct target_rules default_rules = {5, 2, 300, 0};
-static const struct target_rules grace_rules = {5, 2, 300, 60};
+static const struct target_rules default_rules = {5, 2, 300, 0, true};
+static const struct target_rules grace_rules = {5, 2, 300, 60, true};
 
 /*
  * The matrix. A node is a state with what tells apart how it goes on: the
@@ -372,7 +372,7 @@ extreme_times_and_counts_do_not_wrap(void **state)
 {
 	static const uint64_t starts[] = {0, INT32_MAX, UINT32_MAX,
 	    UINT64_C(4294967295000), UINT64_C(1) << 53, UINT64_MAX - 400000};
-	struct target_rules rules = {UINT32_MAX, UINT32_MAX, 300, 360000};
+	struct target_rules rules = {UINT32_MAX, UINT32_MAX, 300, 360000, true};
 	struct target t;
 	size_t i;
 
