@@ -8,8 +8,17 @@
 #include <stdint.h>
 
 #include "base/addr.h"
+#include "nlb/http_codes.h"
 
-enum check_protocol { CHECK_TCP, CHECK_PROTOCOLS };
+enum check_protocol {
+	CHECK_TCP,
+	CHECK_HTTP,
+	CHECK_HTTPS,
+	CHECK_SMTP,
+	CHECK_PROTOCOLS
+};
+
+#define CHECK_PATH_MAX 1025 /* NUL included */
 
 struct check_spec {
 	enum check_protocol protocol;
@@ -19,6 +28,12 @@ struct check_spec {
 	bool blocked;
 	/* The connection starts with a PROXY v2 LOCAL header. */
 	bool proxy_v2;
+	/* HTTP and HTTPS */
+	char path[CHECK_PATH_MAX];
+	struct http_codes codes; /* healthy ones */
+	uint16_t host_port;      /* in the Host header: the listener's */
+	/* SMTP: the server has to offer STARTTLS. */
+	bool smtp_starttls;
 };
 
 /* Can it be checked at all: address, port, interval and timeout? */

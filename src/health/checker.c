@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "base/hash.h"
+#include "health/http_client.h"
 #include "health/probe.h"
 #include "health/probe_socket.h"
 
@@ -80,6 +81,7 @@ struct checker {
 	uint32_t batch_spread;           /* ... are spread from here on */
 	uint32_t next_phase;
 	uint64_t generations;
+	struct http_client *http; /* NULL until the first HTTP check */
 	bool destroyed;
 };
 
@@ -242,9 +244,13 @@ start_probe(struct check *check)
 	static int (*const starts[CHECK_PROTOCOLS])(
 	    const struct probe_env *env, struct probe **out) = {
 	    [CHECK_TCP] = probe_tcp_start,
+	    [CHECK_HTTP] = probe_http_start,
+	    [CHECK_HTTPS] = probe_http_start,
+	    [CHECK_SMTP] = probe_smtp_start,
 	};
 	const struct probe_env env = {
 	    .loop = check->checker->loop,
+	    .http = &check->checker->http,
 	    .spec = &check->spec,
 	    .done = on_probe_done,
 	    .owner = check,
@@ -519,6 +525,7 @@ checker_destroy(struct checker *c)
 		return;
 	while ((check = RB_ROOT(&c->by_slot)) != NULL)
 		free_check(check);
+	http_client_destroy(c->http);
 	c->destroyed = true;
 	uv_close((uv_handle_t *)&c->timer, on_checker_closed);
 }

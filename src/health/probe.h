@@ -25,8 +25,13 @@ struct probe_end {
  * not be used any more. end lives during the call. */
 typedef void (*probe_done_cb)(void *owner, const struct probe_end *end);
 
+struct http_client;
+
 struct probe_env {
 	uv_loop_t *loop;
+	/* What all HTTP checks share: created by the first one, the caller's
+	 * to destroy. */
+	struct http_client **http;
 	const struct check_spec *spec; /* during the start only */
 	probe_done_cb done;
 	void *owner;
@@ -52,5 +57,7 @@ struct probe_ops {
 
 /* 0 with the check under way, or a negative errno at once, without a call. */
 int probe_tcp_start(const struct probe_env *env, struct probe **out);
+int probe_smtp_start(const struct probe_env *env, struct probe **out);
+int probe_http_start(const struct probe_env *env, struct probe **out);
 
 #endif

@@ -13,6 +13,7 @@
 
 #include "base/addr.h"
 #include "base/log.h"
+#include "nlb/http_codes.h"
 #include "nlb/forward.h"
 #include "nlb/network_acl.h"
 #include "nlb/security_group.h"
@@ -22,6 +23,7 @@
 #define CONF_LISTENERS_MAX 50       /* the NLB's quota */
 #define CONF_TARGETS_MAX 3000       /* all groups together: the NLB's quota */
 #define CONF_PATH_MAX 108           /* sun_path, NUL included */
+#define CONF_CHECK_PATH_MAX 1025    /* of HealthCheckPath, NUL included */
 /* Bounds of ours, so that no file costs more than a moment and some MiB. */
 #define CONF_SECTIONS_MAX 1000 /* of one kind */
 #define CONF_KEYS_MAX 32768    /* lines with a key or a section */
@@ -31,9 +33,9 @@ enum conf_ip_address_type { CONF_IPV4, CONF_DUALSTACK, CONF_IPV6 };
 enum conf_sg_action { CONF_SG_DROP, CONF_SG_RESET };
 enum conf_check_protocol {
 	CONF_CHECK_TCP,
-	CONF_CHECK_HTTP,  /* a later issue */
-	CONF_CHECK_HTTPS, /* a later issue */
-	CONF_CHECK_SMTP,  /* a later issue; extension */
+	CONF_CHECK_HTTP,
+	CONF_CHECK_HTTPS,
+	CONF_CHECK_SMTP, /* extension */
 };
 enum conf_flow_log {
 	CONF_FLOW_LOG_OFF,
@@ -151,8 +153,9 @@ struct conf_target_group {
 	uint32_t ip_address_type;
 	uint32_t check_protocol; /* enum conf_check_protocol */
 	uint32_t check_port;     /* 0 = traffic-port */
-	char check_path[1025];
-	char matcher_http_code[128];
+	char check_path[CONF_CHECK_PATH_MAX];
+	struct http_codes matcher_http_code;
+	bool check_smtp_starttls; /* extension: it has to be offered */
 	uint32_t check_interval_ms;
 	uint32_t check_timeout_ms;
 	uint32_t healthy_threshold_count;

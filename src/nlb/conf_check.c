@@ -235,15 +235,7 @@ check_group(struct conf_parser *p, size_t i)
 	const struct conf_target_group *g = &p->conf->target_groups[i];
 	char a[24], b[24];
 
-	if (g->check_timeout_ms > g->check_interval_ms)
-		conf_warning(p,
-		    conf_value_of(
-			p, CONF_TARGET_GROUP, i, "HealthCheckTimeoutSeconds"),
-		    "HealthCheckTimeoutSeconds = %s is longer than "
-		    "HealthCheckIntervalSeconds = %s: the next check waits; "
-		    "choose a shorter timeout",
-		    conf_value_format_ms(g->check_timeout_ms, a, sizeof(a)),
-		    conf_value_format_ms(g->check_interval_ms, b, sizeof(b)));
+	conf_check_health(p, i);
 	if (g->connect_timeout_ms > g->connect_total_ms)
 		conf_warning(p,
 		    conf_value_of(

@@ -159,6 +159,8 @@ void conf_acls_check(struct conf_parser *p);
 /* What no single line can tell. */
 void conf_check(struct conf_parser *p);
 void conf_check_targets(struct conf_parser *p);
+/* Of one target group; fills in the timeout's default. */
+void conf_check_health(struct conf_parser *p, size_t group);
 /* Does this listener listen at a (address and port)? */
 bool conf_listener_covers(const struct conf *conf,
     const struct conf_listener *listener, const struct addr *a);

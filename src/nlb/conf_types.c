@@ -334,28 +334,26 @@ static bool
 set_http_codes(struct conf_parser *p, const struct conf_attribute *a,
     struct conf_span value, void *base)
 {
-	struct conf_span rest = value;
+	struct conf_span wrong;
+	enum conf_value_error error;
+	struct http_codes codes;
 
-	while (rest.text != NULL) {
-		struct conf_span part = conf_span_split(&rest, ',');
-		enum conf_value_error error;
-		uint32_t from, to;
-
-		error = conf_value_range(part, a->min, a->max, &from, &to);
-		if (error != CONF_VALUE_OK) {
-			conf_report_number(
-			    p, part, error, a->key, "codes of 200 to 599");
-			return false;
-		}
-	}
-	if (!conf_span_copy(value, field(a, base), a->size)) {
-		conf_error(p, value,
-		    "%s takes at most %zu characters; join "
-		    "codes to ranges",
-		    a->key, a->size - 1);
+	error = http_codes_parse(value, &codes, &wrong);
+	if (error != CONF_VALUE_OK) {
+		conf_report_number(
+		    p, wrong, error, a->key, "codes of 200 to 599");
 		return false;
 	}
+	memcpy(field(a, base), &codes, sizeof(codes));
 	return true;
+}
+
+static void
+format_http_codes(const struct conf *conf, const struct conf_attribute *a,
+    const void *base, char *buf, size_t size)
+{
+	(void)conf;
+	http_codes_format(const_field(a, base), buf, size);
 }
 
 static bool
@@ -524,7 +522,7 @@ static const struct {
     [CONF_TYPE_SECONDS] = {set_number, format_number},
     [CONF_TYPE_CHECK_PORT] = {set_check_port, format_check_port},
     [CONF_TYPE_PATH] = {set_path, format_text},
-    [CONF_TYPE_HTTP_CODES] = {set_http_codes, format_text},
+    [CONF_TYPE_HTTP_CODES] = {set_http_codes, format_http_codes},
     [CONF_TYPE_LISTEN_ADDRESS] = {set_listen_address, format_listen_address},
     [CONF_TYPE_ADDRESS_PORT] = {set_address_port, format_address_port},
     [CONF_TYPE_FLOW_LOG] = {set_flow_log, format_flow_log},

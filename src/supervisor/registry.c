@@ -318,21 +318,48 @@ check_is_blocked(const struct conf *conf, const struct conf_target_group *tg,
 	return true;
 }
 
+/* In the Host header of an HTTP check, as an NLB's: the port of the (first)
+ * listener that uses the group. */
+static uint16_t
+host_port(const struct conf *conf, const struct conf_target_group *tg)
+{
+	for (size_t i = 0; i < conf->n_listeners; i++) {
+		const struct conf_listener *lc = &conf->listeners[i];
+
+		for (uint32_t j = 0; j < lc->n_forwards; j++)
+			if (&conf->target_groups[lc->forwards[j].group] == tg)
+				return lc->port;
+	}
+	return 0;
+}
+
 static int
 update_check(struct registry *r, const struct registered_target *t,
     const struct conf_target_group *tg)
 {
+	static const enum check_protocol protocols[] = {
+	    [CONF_CHECK_TCP] = CHECK_TCP,
+	    [CONF_CHECK_HTTP] = CHECK_HTTP,
+	    [CONF_CHECK_HTTPS] = CHECK_HTTPS,
+	    [CONF_CHECK_SMTP] = CHECK_SMTP,
+	};
 	struct check_spec spec = {
-	    .protocol = CHECK_TCP,
+	    .protocol = protocols[tg->check_protocol],
 	    .addr = t->addr,
 	    .interval_ms = tg->check_interval_ms,
 	    .timeout_ms = tg->check_timeout_ms,
 	    .proxy_v2 = tg->proxy_protocol_v2,
+	    .smtp_starttls = tg->check_smtp_starttls,
 	};
 
 	if (!target_is_checked(&t->health)) {
 		checker_remove(r->checker, t->slot);
 		return 0;
+	}
+	if (spec.protocol == CHECK_HTTP || spec.protocol == CHECK_HTTPS) {
+		strlcpy(spec.path, tg->check_path, sizeof(spec.path));
+		spec.codes = tg->matcher_http_code;
+		spec.host_port = host_port(r->conf, tg);
 	}
 	spec.addr.port = t->check_port;
 	spec.blocked = check_is_blocked(r->conf, tg, &spec.addr);

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "health/checker.h"
+#include "health/probe.h"
 #include "ipc/scoreboard.h"
 #include "nlb/conf.h"
 #include "nlb/target.h"
@@ -31,7 +32,7 @@ struct registered_target {
 	bool unhealthy_termination;
 	bool ended_after_delay; /* END_FLOWS was sent */
 	uint64_t applied; /* number of the registry_apply that wanted it */
-	char last_check[96];
+	char last_check[PROBE_DETAIL_MAX];
 	uint64_t last_check_us;
 };
 TAILQ_HEAD(registered_list, registered_target);

@@ -235,6 +235,77 @@ no_free_descriptor_makes_the_check_void(void **state)
 	close(fd);
 }
 
+static void
+add_protocol(struct fixture *f, enum check_protocol protocol,
+    const struct addr *target, uint32_t interval_ms, uint32_t timeout_ms)
+{
+	struct check_spec spec = {.protocol = protocol,
+	    .addr = *target,
+	    .interval_ms = interval_ms,
+	    .timeout_ms = timeout_ms,
+	    .path = "/"};
+
+	assert_i64(checker_set(f->checker, 0, &spec), 0);
+}
+
+static void
+answer_missed_in_a_stall_is_void_for_every_protocol(void **state)
+{
+	struct fixture *f = *state;
+	struct addr target;
+	static uv_timer_t timer; /* outlives a failed assertion */
+	int fd = listen_on("127.0.0.1", 8, &target); /* takes, and is silent */
+
+	uv_timer_init(&f->loop, &timer);
+	for (int p = CHECK_HTTP; p <= CHECK_SMTP; p++) {
+		size_t n = f->n_results;
+
+		add_protocol(f, (enum check_protocol)p, &target, 60000, 300);
+		assert_true(wait_for_started(f, f->n_started + 1));
+		/* Until then the connection is made and the request sent. */
+		uv_timer_start(&timer, on_stall_timer, 100, 0);
+		assert_true(wait_for_results(f, n + 1));
+		assert_string_equal(last_event(f)->detail,
+		    "timed out while nlbd itself was stalled");
+		assert_i64(last_event(f)->result, PROBE_VOID);
+		/* The same without a stall. */
+		checker_remove(f->checker, 0);
+		add_protocol(f, (enum check_protocol)p, &target, 60000, 300);
+		assert_true(wait_for_results(f, n + 2));
+		assert_i64(last_event(f)->result, PROBE_FAILURE);
+		checker_remove(f->checker, 0);
+	}
+	uv_close((uv_handle_t *)&timer, ignore_close);
+	uv_run(&f->loop, UV_RUN_NOWAIT);
+	close(fd);
+}
+
+static void
+no_free_descriptor_is_void_for_every_protocol(void **state)
+{
+	struct fixture *f = *state;
+	struct rlimit old, none;
+	struct addr target;
+	bool done = true;
+	int fd = listen_on("127.0.0.1", 8, &target);
+
+	uv_run(&f->loop, UV_RUN_NOWAIT);
+	assert_i64(getrlimit(RLIMIT_NOFILE, &old), 0);
+	none = old;
+	none.rlim_cur = 0;
+	assert_i64(setrlimit(RLIMIT_NOFILE, &none), 0);
+	for (int p = CHECK_HTTP; p <= CHECK_SMTP && done; p++) {
+		add_protocol(f, (enum check_protocol)p, &target, 100, 10000);
+		done = wait_for_results(f, f->n_results + 1) &&
+		       last_event(f)->result == PROBE_VOID;
+	}
+	assert_i64(setrlimit(RLIMIT_NOFILE, &old), 0);
+	assert_true(done);
+	assert_string_equal(
+	    last_event(f)->detail, "no free file descriptor for the check");
+	close(fd);
+}
+
 #define TEST(name)                       \
 	cmocka_unit_test_setup_teardown( \
 	    name, checker_fixture_setup, checker_fixture_teardown)
@@ -248,6 +319,8 @@ main(void)
 	    TEST(timeout_in_a_stall_of_our_own_is_void),
 	    TEST(checks_missed_in_a_stall_do_not_come_in_a_burst),
 	    TEST(no_free_descriptor_makes_the_check_void),
+	    TEST(answer_missed_in_a_stall_is_void_for_every_protocol),
+	    TEST(no_free_descriptor_is_void_for_every_protocol),
 	};
 
 	return cmocka_run_group_tests(checker_void, NULL, NULL);

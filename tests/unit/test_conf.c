@@ -131,6 +131,36 @@ every_key_arrives_where_it_belongs(void **state)
 }
 
 static void
+each_check_protocol_has_its_keys_and_timeout(void **state)
+{
+	struct conf *conf = load_good("health-checks.ini");
+	const struct conf_target_group *http =
+	    conf_find_target_group(conf, "a");
+	const struct conf_target_group *https =
+	    conf_find_target_group(conf, "b");
+	const struct conf_target_group *smtp =
+	    conf_find_target_group(conf, "c");
+	const struct conf_target_group *tcp = conf_find_target_group(conf, "d");
+
+	(void)state;
+	assert_u64(http->check_protocol, CONF_CHECK_HTTP);
+	assert_u64(http->check_port, 8080);
+	assert_str(http->check_path, "/health?deep=1&from=nlb");
+	assert_true(http_codes_match(&http->matcher_http_code, 201));
+	assert_false(http_codes_match(&http->matcher_http_code, 301));
+	assert_u64(http->check_timeout_ms, 6000); /* an NLB's default */
+	assert_u64(https->check_protocol, CONF_CHECK_HTTPS);
+	assert_u64(https->check_timeout_ms, 10000);
+	assert_true(http_codes_match(&https->matcher_http_code, 301));
+	assert_u64(smtp->check_protocol, CONF_CHECK_SMTP);
+	assert_u64(smtp->check_timeout_ms, 10000);
+	assert_true(smtp->check_smtp_starttls);
+	assert_u64(tcp->check_protocol, CONF_CHECK_TCP);
+	assert_u64(tcp->check_timeout_ms, 6000); /* as written */
+	conf_destroy(conf);
+}
+
+static void
 prefix_lists_expand_into_rules(void **state)
 {
 	struct conf *conf = load_good("prefix-list.ini");
@@ -438,6 +468,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(a_small_file_gets_every_default),
 	    cmocka_unit_test(every_key_arrives_where_it_belongs),
+	    cmocka_unit_test(each_check_protocol_has_its_keys_and_timeout),
 	    cmocka_unit_test(prefix_lists_expand_into_rules),
 	    cmocka_unit_test(bytes_that_are_no_text_are_refused),
 	    cmocka_unit_test(crlf_line_ends_are_as_good_as_lf),

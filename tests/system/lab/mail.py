@@ -90,7 +90,8 @@ mech_list: PLAIN LOGIN
 
 class Postfix:
     def __init__(self, network, address, port, **options):
-        """options: parameters of smtpd alone."""
+        """address: one, or several with ", " between; options: parameters of
+        smtpd alone."""
         self._directory = tempfile.TemporaryDirectory(prefix="nlbd-test-")
         self.directory = pathlib.Path(self._directory.name)
         self.directory.chmod(0o755)
@@ -130,7 +131,8 @@ class Postfix:
 
     def __enter__(self):
         self._master.start()
-        wait_until(lambda: f"{self.address}:{self.port} " in
+        last = self.address.split(", ")[-1]
+        wait_until(lambda: f"{last}:{self.port} " in
                    self.network.server.run("ss", "-tlnH").stdout, 15,
                    "Postfix listens")
         return self
