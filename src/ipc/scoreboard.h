@@ -77,6 +77,7 @@ struct sb_target_sum {
 enum sb_target_flags {
 	SB_ROUTABLE = 1,  /* may get new flows now */
 	SB_FAIL_OPEN = 2, /* only because its group fails open */
+	SB_STANDBY = 4,   /* healthy; for flows that no active target took */
 };
 
 /* Written by the supervisor alone. */

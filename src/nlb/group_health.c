@@ -37,6 +37,14 @@ group_mode_routes(enum group_mode mode, bool standby, const struct target *t)
 }
 
 bool
+group_mode_holds_back(
+    enum group_mode mode, bool standby, const struct target *t)
+{
+	return standby && t->state == TARGET_HEALTHY &&
+	       !group_mode_routes(mode, standby, t);
+}
+
+bool
 group_mode_is_open(enum group_mode mode)
 {
 	return mode == GROUP_OPEN_ACTIVE || mode == GROUP_OPEN_STANDBY;

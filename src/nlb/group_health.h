@@ -36,6 +36,10 @@ enum group_mode group_mode_choose(const struct group_counts *counts,
 /* May this target get new flows in that mode? */
 bool group_mode_routes(
     enum group_mode mode, bool standby, const struct target *t);
+/* A healthy standby target while active ones get the flows: a flow that none
+ * of those would take may still go there. */
+bool group_mode_holds_back(
+    enum group_mode mode, bool standby, const struct target *t);
 /* Would it not get any but for failing open? */
 bool group_mode_is_open(enum group_mode mode);
 

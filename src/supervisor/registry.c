@@ -82,6 +82,8 @@ publish_target(
 		flags = t->health.state == TARGET_HEALTHY
 			    ? SB_ROUTABLE
 			    : SB_ROUTABLE | SB_FAIL_OPEN;
+	else if (group_mode_holds_back(mode, t->standby, &t->health))
+		flags = SB_STANDBY;
 	atomic_store(&s->state, t->health.state);
 	atomic_store(&s->reason, t->health.reason);
 	atomic_store(&s->flags, flags);

@@ -63,6 +63,7 @@ struct flow {
 	uint32_t configured;     /* of the listener when it was chosen */
 	uint8_t state;           /* enum flow_state, by flow_set_state alone */
 	uint8_t reason;          /* enum flow_end_reason: so far, then final */
+	bool last_resort;        /* CONNECTING: standby targets too */
 	bool client_ended_first; /* whose FIN came first */
 	bool fin_seen;
 	bool reset_by_client; /* FLUSHING: the dead side */

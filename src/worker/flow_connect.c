@@ -51,8 +51,10 @@ is_usable(void *arg, uint32_t index)
 	const struct flow *f = arg;
 	const struct listener_forward *fw = forward_of(f);
 	uint16_t slot = fw->group->slots[index];
+	uint32_t wanted =
+	    f->last_resort ? SB_ROUTABLE | SB_STANDBY : SB_ROUTABLE;
 
-	return (target_flags(f, slot) & SB_ROUTABLE) != 0 &&
+	return (target_flags(f, slot) & wanted) != 0 &&
 	       (fw->outbound == NULL ||
 		   fw->outbound[index] == CONF_OUTBOUND_ALLOWED) &&
 	       !was_tried(f, slot);
@@ -296,14 +298,16 @@ begin(struct flow *f)
 		return;
 	f->configured = l->configured;
 	f->forwards_tried = 0;
+	f->last_resort = false;
 	choose_group(f);
 	if (f->connect_total_ms == 0 && f->forward != FLOW_NO_FORWARD)
 		f->connect_total_ms = worker_of(f)->poller.now_ms +
 				      forward_of(f)->group->connect_total_ms;
 }
 
-/* The next target: one of the chosen group while it has any left, then one of
- * the other groups, which the weights choose in the same way. */
+/* The next target: one of the chosen group while it has any left, its standby
+ * targets last, then one of the other groups, which the weights choose in the
+ * same way. */
 static int
 pick_target(struct flow *f)
 {
@@ -313,7 +317,10 @@ pick_target(struct flow *f)
 
 		if (index != ROUTING_NONE)
 			return index;
-		choose_group(f);
+		/* Nobody in service took it: those that stand by may. */
+		if (f->last_resort)
+			choose_group(f);
+		f->last_resort = !f->last_resort;
 	}
 	return ROUTING_NONE;
 }

@@ -157,6 +157,31 @@ a_group_without_a_routable_target_leaves_its_flows_to_the_others(void **state)
 	assert_u64(failures_of(r, 0), 0);
 }
 
+/* g0 has a dead active and a live standby target. */
+static void
+standby_takes_what_no_active_target_of_the_group_took(void **state)
+{
+	static const unsigned of[] = {0, 0, 1};
+	struct rig *r = *state;
+
+	rig_add_closed_target(r);
+	rig_add_target(r, 4096);
+	rig_add_target(r, 4096);
+	rig_set_flags(r, 1, SB_STANDBY);
+	apply_groups(r, "forward:g0=1, forward:g1=0", of);
+	run_flows(r, 20);
+	assert_u64(failures_of(r, 0), 20);
+	assert_u64(flows_of(r, 1), 20);
+	assert_u64(flows_of(r, 2), 0);
+	/* While an active one takes flows, it gets none. */
+	apply_groups(r, "forward:g1", of);
+	run_flows(r, 5);
+	apply_groups(r, "forward:g0", (const unsigned[]){1, 0, 0});
+	run_flows(r, 20);
+	assert_u64(flows_of(r, 1), 20);
+	assert_u64(flows_of(r, 2), 25);
+}
+
 static void
 weights_of_zero_alone_refuse_every_flow(void **state)
 {
@@ -230,6 +255,7 @@ main(void)
 		a_group_where_nobody_answers_leaves_its_flows_to_the_others),
 	    RIG_TEST(
 		a_group_without_a_routable_target_leaves_its_flows_to_the_others),
+	    RIG_TEST(standby_takes_what_no_active_target_of_the_group_took),
 	    RIG_TEST(weights_of_zero_alone_refuse_every_flow),
 	    RIG_TEST(stickiness_keeps_a_client_with_one_group),
 	    RIG_TEST(a_connecting_flow_follows_a_reload),

@@ -160,7 +160,7 @@ standby_gets_flows_only_while_no_active_target_is_healthy(void **state)
 	check(f, 0, PROBE_SUCCESS, 10);
 	check(f, 1, PROBE_SUCCESS, 10);
 	assert_u64(flags(f, f->slots[0]), SB_ROUTABLE);
-	assert_u64(flags(f, f->slots[1]), 0);
+	assert_u64(flags(f, f->slots[1]), SB_STANDBY);
 	assert_i64(target(f, 1)->health.state, TARGET_HEALTHY);
 
 	fail_twice(f, 0, 20);
@@ -173,7 +173,7 @@ standby_gets_flows_only_while_no_active_target_is_healthy(void **state)
 
 	check(f, 0, PROBE_SUCCESS, 30);
 	assert_u64(flags(f, f->slots[0]), SB_ROUTABLE);
-	assert_u64(flags(f, f->slots[1]), 0);
+	assert_u64(flags(f, f->slots[1]), SB_STANDBY);
 	assert_true(log_has("group a: new flows go to its active targets"));
 	assert_u64(f->n_ends, 1);
 }

@@ -65,3 +65,16 @@ def test_failing_open_goes_to_the_active_targets(network, start_nlbd, echo):
         nlbd.wait_state(address, "unhealthy")
     result = sessions(network, nlbd.address, 100)
     assert result.failed == {} and set(result.targets) == set(ACTIVE)
+
+
+@pytest.mark.quick
+def test_no_new_session_fails_while_the_active_targets_go(network, start_nlbd,
+                                                          echo):
+    """Before any check notices, standby takes what the others refused."""
+    nlbd = start_nlbd(config(), healthy=3)
+    nlbd.reload(config(HealthCheckIntervalSeconds=300))
+    for address in ACTIVE:
+        echo.refuse(address)
+    result = sessions(network, nlbd.address, 300)
+    assert result.failed == {} and set(result.targets) == {STANDBY}
+    assert group(nlbd)["on_standby"], "the passive checks have noticed"

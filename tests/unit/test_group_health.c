@@ -70,6 +70,10 @@ modes_route_to_whom_they_name(void **state)
 		    rows[i].active_healthy);
 		assert_i64(group_mode_routes(mode, true, &healthy),
 		    rows[i].standby_healthy);
+		assert_i64(group_mode_holds_back(mode, true, &healthy),
+		    !rows[i].standby_healthy);
+		assert_false(group_mode_holds_back(mode, false, &healthy));
+		assert_false(group_mode_holds_back(mode, true, &gone));
 		for (size_t b = 0; b < 3; b++) {
 			const struct target t = {.state = bad[b]};
 
