@@ -168,11 +168,15 @@ void
 registry_check_started(struct registry *r, uint16_t slot, uint64_t now_ms)
 {
 	struct registered_target *t = registry_find_slot(r, slot);
+	enum target_reason before;
 
 	if (t == NULL)
 		return;
+	before = t->health.reason;
 	target_check_started(&t->health, now_ms);
-	publish_group(r, t->group);
+	/* Most checks start without a change, and groups are large. */
+	if (t->health.reason != before)
+		publish_group(r, t->group);
 }
 
 void
