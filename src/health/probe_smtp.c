@@ -54,7 +54,12 @@ static void
 close_probe(struct probe *probe)
 {
 	struct probe_smtp *p = (struct probe_smtp *)probe;
+	static const char quit[] = "QUIT\r\n";
 
+	/* Out of time or cancelled: a server that reads it need not log a lost
+	 * connection. Before the greeting nobody may speak. */
+	if (p->state == SMTP_EHLO && p->out_sent == p->out_len)
+		(void)send(p->socket->fd, quit, strlen(quit), MSG_NOSIGNAL);
 	probe_socket_close(p->socket);
 	free(p);
 }

@@ -184,6 +184,8 @@ silent_server_times_out(void **state)
 	probe_script(f, probe_smtp_start, &mute, LATE_MS);
 	assert_probe(f, PROBE_FAILURE, "no answer to EHLO in time");
 	assert_true(f->end.timed_out);
+	assert_string_equal(f->server.received, EHLO QUIT);
+	assert_i64(f->server.end_error, 0);
 }
 
 static void
