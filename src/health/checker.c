@@ -82,6 +82,7 @@ struct checker {
 	uint32_t next_phase;
 	uint64_t generations;
 	struct http_client *http; /* NULL until the first HTTP check */
+	struct source_addresses source_addresses;
 	bool destroyed;
 };
 
@@ -252,6 +253,7 @@ start_probe(struct check *check)
 	    .loop = check->checker->loop,
 	    .http = &check->checker->http,
 	    .spec = &check->spec,
+	    .source_addresses = &check->checker->source_addresses,
 	    .done = on_probe_done,
 	    .owner = check,
 	};
@@ -508,6 +510,13 @@ checker_set_max_inflight(struct checker *c, uint32_t max)
 {
 	c->max_inflight = max == 0 ? MAX_INFLIGHT_DEFAULT : max;
 	set_timer(c);
+}
+
+void
+checker_set_source_addresses(
+    struct checker *c, const struct conf_load_balancer *lb)
+{
+	source_addresses_set(&c->source_addresses, lb);
 }
 
 static void

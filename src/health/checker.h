@@ -10,6 +10,7 @@
 #include <uv.h>
 
 #include "health/check_spec.h"
+#include "nlb/conf.h"
 #include "nlb/target.h"
 
 /*
@@ -45,6 +46,10 @@ void checker_remove(struct checker *c, uint32_t slot);
 /* How many descriptors the checker may hold at once (0 = default 256); checks
  * over it wait their turn, they are not void. */
 void checker_set_max_inflight(struct checker *c, uint32_t max);
+
+/* Where checks come from, from the next one on. */
+void checker_set_source_addresses(
+    struct checker *c, const struct conf_load_balancer *lb);
 
 /* No callback comes any more. Closes all handles; the memory is freed from
  * the loop afterwards. NULL is fine. */

@@ -10,6 +10,7 @@
 #include <uv.h>
 
 #include "health/check_spec.h"
+#include "ipc/source_addresses.h"
 #include "nlb/target.h"
 
 #define PROBE_DETAIL_MAX 160
@@ -33,6 +34,8 @@ struct probe_env {
 	 * to destroy. */
 	struct http_client **http;
 	const struct check_spec *spec; /* during the start only */
+	/* Where the check comes from; NULL: the kernel chooses. */
+	struct source_addresses *source_addresses;
 	probe_done_cb done;
 	void *owner;
 };

@@ -109,17 +109,14 @@ probe_socket_watch(struct probe_socket *s, int events)
 }
 
 static int
-connect_socket(int fd, const struct addr *target)
+connect_socket(const struct probe_env *env, int fd)
 {
-	struct sockaddr_storage ss;
-	socklen_t len;
+	uint32_t failed;
+	int rc = source_addresses_connect(
+	    env->source_addresses, fd, &env->spec->addr, &failed);
 
-	len = addr_to_sockaddr(target, &ss);
 	/* An interrupted connect goes on by itself, like one in progress. */
-	if (connect(fd, (const struct sockaddr *)&ss, len) == -1 &&
-	    errno != EINPROGRESS && errno != EINTR)
-		return -errno;
-	return 0;
+	return rc == -EINPROGRESS || rc == -EINTR ? 0 : rc;
 }
 
 int
@@ -143,7 +140,7 @@ probe_socket_open(const struct probe_env *env, uv_poll_cb on_event, void *owner,
 		error = -errno;
 		goto fail_socket;
 	}
-	error = connect_socket(s->fd, target);
+	error = connect_socket(env, s->fd);
 	if (error != 0)
 		goto fail_connect;
 	error = uv_poll_init(env->loop, &s->poll, s->fd);
@@ -179,6 +176,8 @@ probe_socket_local_trouble(int error)
 	case -EADDRINUSE:
 	case -EAGAIN:
 		return "no free source port for the check";
+	case -SOURCE_ADDRESSES_UNUSABLE:
+		return "no address of SourceAddresses is one of this machine";
 	case -EBADF:
 	case -ENOTSOCK:
 	case -ENOSPC: /* epoll: fs.epoll.max_user_watches */

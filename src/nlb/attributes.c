@@ -60,6 +60,9 @@ static const struct conf_attribute attributes[] = {
     {LB(cross_zone_enabled), .key = "load_balancing.cross_zone.enabled",
 	.type = CONF_TYPE_BOOL, .flags = LIVE, .default_value = "false",
 	.help = "send flows to targets of other zones too"},
+    {LB(source_addresses), .key = "SourceAddresses", .type = CONF_TYPE_SOURCES,
+	.flags = LIVE | EXT, .default_value = "none",
+	.help = "addresses of this machine that targets are reached from"},
 
     {ONE_VALUE(CONF_LISTENER), .key = "Protocol", .type = CONF_TYPE_WORD,
 	.flags = LIVE, .words = words_tcp, .default_value = "TCP",
@@ -379,6 +382,7 @@ static const char *const range_texts[CONF_TYPES] = {
     [CONF_TYPE_ACTIONS] = "forward:GROUP, or up to 5 forward:GROUP=WEIGHT "
 			  "with commas between, weights 0 to 999",
     [CONF_TYPE_SECURITY_GROUPS] = "none, or up to 5 names with commas between",
+    [CONF_TYPE_SOURCES] = "none, or up to 8 IP addresses with commas between",
     [CONF_TYPE_INBOUND_RULE] = "Protocol=tcp,PortRange=PORTS,Source=CIDR",
     [CONF_TYPE_OUTBOUND_RULE] = "Protocol=tcp,PortRange=PORTS,Destination=CIDR",
     [CONF_TYPE_ACL_RULE] = "Protocol=tcp,PortRange=PORTS,Source or "

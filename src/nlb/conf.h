@@ -24,6 +24,8 @@
 #define CONF_TARGETS_MAX 3000       /* all groups together: the NLB's quota */
 #define CONF_PATH_MAX 108           /* sun_path, NUL included */
 #define CONF_CHECK_PATH_MAX 1025    /* of HealthCheckPath, NUL included */
+/* An NLB node has one address and up to 7 secondary ones. */
+#define CONF_SOURCE_ADDRESSES_MAX 8
 /* Bounds of ours, so that no file costs more than a moment and some MiB. */
 #define CONF_SECTIONS_MAX 1000 /* of one kind */
 #define CONF_KEYS_MAX 32768    /* lines with a key or a section */
@@ -62,6 +64,9 @@ struct conf_load_balancer {
 	uint32_t ip_address_type;   /* enum conf_ip_address_type */
 	char availability_zone[33]; /* "" = none given */
 	bool cross_zone_enabled;
+	/* Of both families, port 0; none: the kernel chooses. */
+	struct addr source_addresses[CONF_SOURCE_ADDRESSES_MAX];
+	uint32_t n_source_addresses;
 };
 
 struct conf_forward {

@@ -330,4 +330,6 @@ conf_check(struct conf_parser *p)
 		check_group_health(p, i);
 	}
 	conf_check_targets(p);
+	if (p->sound)
+		conf_check_sources(p);
 }

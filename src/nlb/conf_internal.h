@@ -126,6 +126,11 @@ bool conf_actions_set(struct conf_parser *p, const struct conf_attribute *a,
 bool conf_security_groups_set(struct conf_parser *p,
     const struct conf_attribute *a, struct conf_span value,
     struct conf_listener *listener);
+/* SourceAddresses; base is the load balancer. */
+bool conf_sources_set(struct conf_parser *p, const struct conf_attribute *a,
+    struct conf_span value, void *base);
+void conf_sources_format(const struct conf *conf,
+    const struct conf_attribute *a, const void *base, char *buf, size_t size);
 
 /* `Name=value,Name=value': the values by name, in the order of names. */
 #define CONF_FIELDS_MAX 8
@@ -161,6 +166,7 @@ void conf_check(struct conf_parser *p);
 void conf_check_targets(struct conf_parser *p);
 /* Of one target group; fills in the timeout's default. */
 void conf_check_health(struct conf_parser *p, size_t group);
+void conf_check_sources(struct conf_parser *p);
 /* Does this listener listen at a (address and port)? */
 bool conf_listener_covers(const struct conf *conf,
     const struct conf_listener *listener, const struct addr *a);

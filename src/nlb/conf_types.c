@@ -528,6 +528,7 @@ static const struct {
     [CONF_TYPE_FLOW_LOG] = {set_flow_log, format_flow_log},
     [CONF_TYPE_ACTIONS] = {set_actions, format_actions},
     [CONF_TYPE_SECURITY_GROUPS] = {set_security_groups, format_security_groups},
+    [CONF_TYPE_SOURCES] = {conf_sources_set, conf_sources_format},
 };
 
 void

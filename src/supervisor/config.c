@@ -14,6 +14,7 @@
 
 #include "base/hash.h"
 #include "base/log.h"
+#include "ipc/source_addresses.h"
 #include "supervisor/daemon.h"
 
 int
@@ -170,6 +171,8 @@ daemon_apply_config(
 	d->config_loaded_ms = daemon_wall_ms();
 	log_set_level(conf->node.log_level);
 	sockets_attach_filters(&d->sockets, conf);
+	checker_set_source_addresses(d->checker, &conf->lb);
+	source_addresses_warn(&conf->lb);
 	rc = registry_apply(
 	    &d->registry, conf, daemon_now_ms(d), d->target_slots);
 	if (rc < 0)

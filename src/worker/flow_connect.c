@@ -111,8 +111,7 @@ note_failure(struct flow *f, int err)
 {
 	switch (err) {
 	case EADDRNOTAVAIL:
-	case EADDRINUSE:
-		sb_add(&f->listener->counters->port_allocation_errors, 1);
+	case SOURCE_ADDRESSES_UNUSABLE:
 		f->reason = FLOW_END_PORT_ALLOCATION;
 		return;
 	case EMFILE:
@@ -147,16 +146,19 @@ static int
 start_connect(struct flow *f, const struct addr *target)
 {
 	struct worker *w = worker_of(f);
-	struct sockaddr_storage ss;
-	socklen_t len = addr_to_sockaddr(target, &ss);
+	uint32_t unallocated;
 	int fd, rc;
 
-	fd =
-	    socket(ss.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	fd = socket(target->family == ADDR_IPV6 ? AF_INET6 : AF_INET,
+	    SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd == -1)
 		return -errno;
 	set_target_options(fd);
-	rc = connect(fd, (struct sockaddr *)&ss, len) == 0 ? 1 : -errno;
+	rc = source_addresses_connect(
+	    &w->source_addresses, fd, target, &unallocated);
+	if (unallocated > 0)
+		sb_add(&f->listener->counters->port_allocation_errors,
+		    unallocated);
 	if (rc < 0 && rc != -EINPROGRESS && rc != -EINTR) {
 		close(fd);
 		return rc;
@@ -172,7 +174,7 @@ start_connect(struct flow *f, const struct addr *target)
 		f->target.fd = -1;
 		return -ENOMEM;
 	}
-	return rc == 1 ? 1 : 0;
+	return rc == 0 ? 1 : 0;
 }
 
 static void

@@ -14,6 +14,7 @@
 
 #include "ipc/channel.h"
 #include "ipc/scoreboard.h"
+#include "ipc/source_addresses.h"
 #include "ipc/worker_fd.h"
 #include "worker/fd_budget.h"
 #include "worker/pipe_pool.h"
@@ -38,6 +39,7 @@ struct worker {
 	struct pipe_pool pipes;
 	struct pump_resources pump_resources;
 	struct source_table sources;
+	struct source_addresses source_addresses; /* towards targets */
 	struct scoreboard *sb;
 	struct sb_block *block;
 	struct channel *channel; /* NULL: the supervisor is gone */

@@ -168,6 +168,7 @@ set_limits(struct worker *w, const struct update *u)
 
 	w->max_flows = u->head.max_flows < by_fds ? u->head.max_flows : by_fds;
 	w->max_flows_per_source = u->head.max_flows_per_source;
+	source_addresses_set(&w->source_addresses, &u->conf->lb);
 	w->flow_log = u->conf->node.flow_log != CONF_FLOW_LOG_OFF;
 	log_set_level(u->conf->node.log_level);
 	atomic_store(&w->block->max_flows, w->max_flows);

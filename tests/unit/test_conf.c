@@ -93,11 +93,14 @@ every_key_arrives_where_it_belongs(void **state)
 	assert_str(conf->lb.availability_zone, "eu-central-1a");
 	assert_u64(conf->lb.ip_address_type, CONF_DUALSTACK);
 	assert_true(conf->lb.cross_zone_enabled);
+	assert_u64(conf->lb.n_source_addresses, 2);
+	assert_true(conf->lb.source_addresses[0].family == ADDR_IPV4);
+	assert_true(conf->lb.source_addresses[1].family == ADDR_IPV6);
 	assert_true(l->address.family == ADDR_IPV4);
 	assert_u64(l->sg_action, CONF_SG_RESET);
 	assert_u64(l->idle_timeout_s, 6000);
 	assert_u64(l->max_flows, 500);
-	assert_u64(l->line, 7);
+	assert_u64(l->line, 8);
 	assert_u64(g->check_port, 25);
 	assert_u64(g->check_interval_ms, 10500);
 	assert_u64(g->check_timeout_ms, 2125);

@@ -102,6 +102,9 @@ each_change_is_counted_as_what_it_is(void **state)
 		"1 security group changed"},
 	    {"[node]\n", "[node]\nLogLevel = debug\nFlowLog = stderr\n",
 		"2 other keys changed"},
+	    {"[load-balancer]\n",
+		"[load-balancer]\nSourceAddresses = 10.0.0.1\n",
+		"1 other key changed"},
 	    {"[load-balancer]\n", "[load-balancer]\nName = x\n",
 		"1 other key changed"},
 	};
