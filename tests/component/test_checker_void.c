@@ -260,9 +260,10 @@ answer_missed_in_a_stall_is_void_for_every_protocol(void **state)
 	for (int p = CHECK_HTTP; p <= CHECK_SMTP; p++) {
 		size_t n = f->n_results;
 
-		add_protocol(f, (enum check_protocol)p, &target, 60000, 300);
+		add_protocol(f, (enum check_protocol)p, &target, 60000, 1100);
 		assert_true(wait_for_started(f, f->n_started + 1));
-		/* Until then the connection is made and the request sent. */
+		/* Until then the connection is made and the request sent; the
+		 * timeout falls into the stall, on a slow machine as well. */
 		uv_timer_start(&timer, on_stall_timer, 100, 0);
 		assert_true(wait_for_results(f, n + 1));
 		assert_string_equal(last_event(f)->detail,
