@@ -260,7 +260,7 @@ answer_missed_in_a_stall_is_void_for_every_protocol(void **state)
 	for (int p = CHECK_HTTP; p <= CHECK_SMTP; p++) {
 		size_t n = f->n_results;
 
-		add_protocol(f, (enum check_protocol)p, &target, 60000, 1100);
+		add_protocol(f, (enum check_protocol)p, &target, 60000, 700);
 		assert_true(wait_for_started(f, f->n_started + 1));
 		/* Until then the connection is made and the request sent; the
 		 * timeout falls into the stall, on a slow machine as well. */
