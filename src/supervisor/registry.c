@@ -288,12 +288,10 @@ int
 registry_can_apply(const struct registry *r, const struct conf *conf)
 {
 	const struct registered_target *t;
-	size_t n = 0;
+	size_t n = conf_count_targets(conf);
 
 	TAILQ_FOREACH (t, &r->targets, entry)
 		n++;
-	for (size_t i = 0; i < conf->n_target_groups; i++)
-		n += conf->target_groups[i].n_targets;
 	return n <= SB_TARGETS ? 0 : -ENOSPC;
 }
 
