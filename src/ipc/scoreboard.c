@@ -103,18 +103,13 @@ scoreboard_take(struct scoreboard *sb, uint32_t worker_index, uint64_t now_ms)
 }
 
 static void
-fold_listeners(struct sb_block *to, const struct sb_block *from)
+fold_listener(struct sb_listener *to, const struct sb_listener *from)
 {
-	for (size_t i = 0; i < SB_LISTENERS; i++) {
-		struct sb_listener *t = &to->listeners[i];
-		const struct sb_listener *f = &from->listeners[i];
-
-#define X(field, help) sb_add(&t->field, sb_get(&f->field));
-		SB_LISTENER_COUNTERS(X)
+#define X(field, help) sb_add(&to->field, sb_get(&from->field));
+	SB_LISTENER_COUNTERS(X)
 #undef X
-		atomic_store(&t->active_flows, 0);
-		atomic_store(&t->paused_workers, 0);
-	}
+	atomic_store(&to->active_flows, 0);
+	atomic_store(&to->paused_workers, 0);
 }
 
 static void
@@ -136,7 +131,8 @@ scoreboard_retire(struct scoreboard *sb, struct sb_block *block)
 {
 	struct sb_block *to = &sb->retired;
 
-	fold_listeners(to, block);
+	for (size_t i = 0; i < SB_LISTENERS; i++)
+		fold_listener(&to->listeners[i], &block->listeners[i]);
 	fold_targets(to, block);
 	for (size_t i = 0; i < FLOW_END_REASON_COUNT; i++)
 		sb_add(&to->ends[i], sb_get(&block->ends[i]));
@@ -157,11 +153,14 @@ scoreboard_block_index(
 void
 scoreboard_reset_listener(struct scoreboard *sb, uint16_t slot)
 {
+	fold_listener(&sb->former, &sb->retired.listeners[slot]);
 	memset(&sb->retired.listeners[slot], 0,
 	    sizeof(sb->retired.listeners[slot]));
-	for (size_t i = 0; i < SB_BLOCKS; i++)
+	for (size_t i = 0; i < SB_BLOCKS; i++) {
+		fold_listener(&sb->former, &sb->blocks[i].listeners[slot]);
 		memset(&sb->blocks[i].listeners[slot], 0,
 		    sizeof(sb->blocks[i].listeners[slot]));
+	}
 }
 
 void
@@ -181,22 +180,45 @@ is_live(const struct scoreboard *sb, size_t i)
 	return atomic_load_explicit(&sb->live[i], memory_order_relaxed) != 0;
 }
 
+static void
+add_listener(struct sb_listener_sum *out, const struct sb_listener *l)
+{
+#define X(field, help) out->field += sb_get(&l->field);
+	SB_LISTENER_COUNTERS(X)
+#undef X
+}
+
+/* From first on, n slots. */
+static void
+sum_slots(const struct scoreboard *sb, size_t first, size_t n,
+    struct sb_listener_sum *out)
+{
+	for (size_t i = 0; i <= SB_BLOCKS; i++) {
+		const struct sb_block *b =
+		    i == SB_BLOCKS ? &sb->retired : &sb->blocks[i];
+
+		if (i < SB_BLOCKS && !is_live(sb, i))
+			continue;
+		for (size_t slot = first; slot < first + n; slot++)
+			add_listener(out, &b->listeners[slot]);
+	}
+}
+
 void
 scoreboard_sum_listener(
     const struct scoreboard *sb, uint16_t slot, struct sb_listener_sum *out)
 {
 	memset(out, 0, sizeof(*out));
-	for (size_t i = 0; i <= SB_BLOCKS; i++) {
-		const struct sb_block *b =
-		    i == SB_BLOCKS ? &sb->retired : &sb->blocks[i];
-		const struct sb_listener *l = &b->listeners[slot];
+	sum_slots(sb, slot, 1, out);
+}
 
-		if (i < SB_BLOCKS && !is_live(sb, i))
-			continue;
-#define X(field, help) out->field += sb_get(&l->field);
-		SB_LISTENER_COUNTERS(X)
-#undef X
-	}
+void
+scoreboard_sum_listeners(
+    const struct scoreboard *sb, struct sb_listener_sum *out)
+{
+	memset(out, 0, sizeof(*out));
+	add_listener(out, &sb->former);
+	sum_slots(sb, 0, SB_LISTENERS, out);
 }
 
 void

@@ -120,7 +120,8 @@ struct scoreboard {
 	 * them, and the blocks themselves lie far apart. */
 	_Atomic uint8_t live[SB_BLOCKS];
 	struct sb_target_state targets[SB_TARGETS];
-	struct sb_block retired; /* sums of blocks whose process is gone */
+	struct sb_block retired;   /* sums of blocks whose process is gone */
+	struct sb_listener former; /* sums of listeners whose slot is reused */
 	struct sb_block blocks[SB_BLOCKS];
 };
 
@@ -139,13 +140,17 @@ void scoreboard_retire(struct scoreboard *sb, struct sb_block *block);
 size_t scoreboard_block_index(
     const struct scoreboard *sb, const struct sb_block *block);
 
-/* A slot is about to be used for something else: its counters start anew. */
+/* A slot is about to be used for something else: its counters start anew. A
+ * listener's stay in the sum of all. */
 void scoreboard_reset_listener(struct scoreboard *sb, uint16_t slot);
 void scoreboard_reset_target(struct scoreboard *sb, uint16_t slot);
 
 /* Sums over retired and all live blocks. */
 void scoreboard_sum_listener(
     const struct scoreboard *sb, uint16_t slot, struct sb_listener_sum *out);
+/* The same over all listeners that there ever were. */
+void scoreboard_sum_listeners(
+    const struct scoreboard *sb, struct sb_listener_sum *out);
 void scoreboard_sum_target(
     const struct scoreboard *sb, uint16_t slot, struct sb_target_sum *out);
 void scoreboard_sum_ends(

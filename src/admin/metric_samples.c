@@ -1,0 +1,314 @@
+/*
+ * A snapshot of the scoreboard and of the targets' states, then the table of
+ * metrics over it.
+ */
+#include "admin/metric_samples.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <bsd/stdlib.h>
+
+#include "admin/view.h"
+
+/* ---- where a value stands in the sums --------------------------------- */
+
+/* Offsets plus 1; 0 = none. The value is the sum of both. */
+struct source {
+	size_t listener[2], target[2];
+};
+#define L(field) (offsetof(struct sb_listener_sum, field) + 1)
+#define T(field) (offsetof(struct sb_target_sum, field) + 1)
+
+static const struct source sources[METRIC_COUNT] = {
+    [METRIC_ACTIVE_FLOWS] = {{L(active_flows)}, {T(active_flows)}},
+    [METRIC_NEW_FLOWS] = {{L(new_flows)}, {T(new_flows)}},
+    [METRIC_REJECTED_FLOWS] = {{L(rejected_flows)}, {0}},
+    [METRIC_PROCESSED_BYTES] = {{L(client_to_target_bytes),
+				    L(target_to_client_bytes)},
+	{T(client_to_target_bytes), T(target_to_client_bytes)}},
+    [METRIC_CLIENT_TO_TARGET_BYTES] = {{L(client_to_target_bytes)},
+	{T(client_to_target_bytes)}},
+    [METRIC_TARGET_TO_CLIENT_BYTES] = {{L(target_to_client_bytes)},
+	{T(target_to_client_bytes)}},
+    [METRIC_CLIENT_RESETS] = {{L(client_resets)}, {0}},
+    [METRIC_TARGET_RESETS] = {{L(target_resets)}, {0}},
+    [METRIC_ELB_RESETS] = {{L(elb_resets)}, {0}},
+    [METRIC_UNHEALTHY_ROUTING_FLOWS] = {{L(unhealthy_routing_flows)}, {0}},
+    [METRIC_PORT_ALLOCATION_ERRORS] = {{L(port_allocation_errors)}, {0}},
+    /* and what the kernel dropped */
+    [METRIC_SECURITY_GROUP_BLOCKED_INBOUND] = {{L(security_group_blocked)},
+	{0}},
+    [METRIC_NETWORK_ACL_BLOCKED] = {{L(network_acl_blocked)}, {0}},
+    [METRIC_CONNECT_FAILURES] = {{0}, {T(connect_failures)}},
+    [METRIC_CONNECT_RETRIES] = {{L(connect_retries)}, {0}},
+    [METRIC_PAUSES] = {{L(paused)}, {0}},
+    [METRIC_PAUSED_WORKERS] = {{L(paused_workers)}, {0}},
+};
+
+static uint64_t
+add_fields(const void *sums, const size_t offsets[2])
+{
+	uint64_t n = 0;
+
+	for (int i = 0; i < 2; i++)
+		if (offsets[i] != 0)
+			n += *(
+			    const uint64_t *)(const void *)((const char *)sums +
+							    offsets[i] - 1);
+	return n;
+}
+
+/* ---- the snapshot ----------------------------------------------------- */
+
+struct listener_row {
+	const char *name;
+	struct sb_listener_sum sum;
+	uint64_t filter_drops;
+};
+
+struct target_row {
+	const char *group, *label;
+	struct addr addr;
+	struct sb_target_sum sum;
+};
+
+struct snapshot {
+	const struct admin_ops *ops;
+	struct listener_row *listeners, all; /* all: removed ones too */
+	size_t n_listeners;
+	struct target_row *targets;
+	size_t n_targets;
+	struct view_groups groups;
+	struct sb_target_sum *group_sums; /* by group */
+	const char *zone;                 /* NULL: the config names none */
+	bool failed;
+};
+
+/* One more row, or NULL when out of memory. */
+static void *
+grow(void **rows, size_t *n, size_t size, bool *failed)
+{
+	char *p = *failed ? NULL : reallocarray(*rows, *n + 1, size);
+
+	if (p == NULL) {
+		*failed = true;
+		return NULL;
+	}
+	*rows = p;
+	p += (*n)++ * size;
+	memset(p, 0, size);
+	return p;
+}
+
+static void
+add_listener(void *arg, const struct admin_listener *l)
+{
+	struct snapshot *s = arg;
+	void *rows = s->listeners;
+	struct listener_row *row =
+	    grow(&rows, &s->n_listeners, sizeof(*row), &s->failed);
+
+	s->listeners = rows;
+	if (row == NULL)
+		return;
+	row->name = l->name;
+	row->filter_drops = l->filter_drops;
+	s->all.filter_drops += l->filter_drops;
+	scoreboard_sum_listener(s->ops->scoreboard, l->slot, &row->sum);
+}
+
+static void
+add_target(void *arg, const struct admin_target *t)
+{
+	struct snapshot *s = arg;
+	void *rows = s->targets;
+	struct target_row *row =
+	    grow(&rows, &s->n_targets, sizeof(*row), &s->failed);
+
+	s->targets = rows;
+	if (row == NULL)
+		return;
+	row->group = t->group;
+	row->label = t->label;
+	row->addr = t->addr;
+	scoreboard_sum_target(s->ops->scoreboard, t->slot, &row->sum);
+}
+
+static void
+add_target_to_group(struct sb_target_sum *group, const struct sb_target_sum *t)
+{
+#define X(field, help) group->field += t->field;
+	SB_TARGET_COUNTERS(X)
+#undef X
+}
+
+static void
+sum_groups(struct snapshot *s)
+{
+	s->group_sums = calloc(s->groups.n + 1, sizeof(*s->group_sums));
+	if (s->group_sums == NULL) {
+		s->failed = true;
+		return;
+	}
+	for (size_t g = 0; g < s->groups.n; g++)
+		for (size_t i = 0; i < s->n_targets; i++)
+			if (strcmp(s->targets[i].group,
+				s->groups.list[g].name) == 0)
+				add_target_to_group(
+				    &s->group_sums[g], &s->targets[i].sum);
+}
+
+static void
+snapshot_take(struct snapshot *s, const struct admin_ops *ops)
+{
+	const struct conf *conf = ops->conf(ops->owner);
+
+	*s = (struct snapshot){.ops = ops};
+	if (conf->lb.availability_zone[0] != '\0')
+		s->zone = conf->lb.availability_zone;
+	ops->each_listener(ops->owner, add_listener, s);
+	scoreboard_sum_listeners(ops->scoreboard, &s->all.sum);
+	ops->each_target(ops->owner, add_target, s);
+	view_groups_collect(ops, &s->groups);
+	s->failed = s->failed || s->groups.failed;
+	if (!s->failed)
+		sum_groups(s);
+}
+
+static void
+snapshot_free(struct snapshot *s)
+{
+	free(s->listeners);
+	free(s->targets);
+	free(s->groups.list);
+	free(s->group_sums);
+}
+
+/* ---- the walk --------------------------------------------------------- */
+
+struct walk {
+	const struct snapshot *snapshot;
+	void (*fn)(void *arg, const struct metric_sample *s);
+	void *arg;
+};
+
+static void
+emit(const struct walk *w, struct metric_sample s, uint64_t value)
+{
+	s.value = value;
+	w->fn(w->arg, &s);
+}
+
+static uint64_t
+listener_value(enum metric_id id, const struct listener_row *row)
+{
+	uint64_t n = add_fields(&row->sum, sources[id].listener);
+
+	return id == METRIC_SECURITY_GROUP_BLOCKED_INBOUND
+		   ? n + row->filter_drops
+		   : n;
+}
+
+static uint64_t
+node_value(enum metric_id id, const struct snapshot *s)
+{
+	return id == METRIC_ZONE_HEALTHY ? s->groups.zone_healthy
+					 : listener_value(id, &s->all);
+}
+
+static uint64_t
+group_value(enum metric_id id, const struct snapshot *s, size_t g)
+{
+	if (id == METRIC_HEALTHY_HOSTS)
+		return s->groups.list[g].healthy;
+	if (id == METRIC_UNHEALTHY_HOSTS)
+		return s->groups.list[g].unhealthy;
+	return add_fields(&s->group_sums[g], sources[id].target);
+}
+
+static void
+emit_groups(const struct walk *w, enum metric_id id, struct metric_sample s)
+{
+	const struct view_groups *groups = &w->snapshot->groups;
+
+	for (size_t g = 0; g < groups->n; g++) {
+		s.target_group = groups->list[g].name;
+		emit(w, s, group_value(id, w->snapshot, g));
+	}
+}
+
+static void
+emit_listeners(const struct walk *w, enum metric_id id, struct metric_sample s)
+{
+	for (size_t i = 0; i < w->snapshot->n_listeners; i++) {
+		s.listener = w->snapshot->listeners[i].name;
+		emit(w, s, listener_value(id, &w->snapshot->listeners[i]));
+	}
+}
+
+static void
+emit_targets(const struct walk *w, enum metric_id id, struct metric_sample s)
+{
+	for (size_t i = 0; i < w->snapshot->n_targets; i++) {
+		const struct target_row *row = &w->snapshot->targets[i];
+
+		s.target_group = row->group;
+		s.target = &row->addr;
+		s.target_label = row->label;
+		emit(w, s, add_fields(&row->sum, sources[id].target));
+	}
+}
+
+static void
+emit_by(const struct walk *w, enum metric_id id, enum metric_dimension by)
+{
+	struct metric_sample s = {.metric = &metrics[id], .by = by};
+
+	switch (by) {
+	case METRIC_BY_ZONE:
+		s.zone = w->snapshot->zone;
+		if (s.zone == NULL)
+			return;
+		if ((s.metric->dimensions & METRIC_BY_TARGET_GROUP) != 0 &&
+		    (s.metric->dimensions & METRIC_BY_LOAD_BALANCER) == 0) {
+			emit_groups(w, id, s);
+			return;
+		}
+		emit(w, s, node_value(id, w->snapshot));
+		return;
+	case METRIC_BY_LOAD_BALANCER:
+		emit(w, s, node_value(id, w->snapshot));
+		return;
+	case METRIC_BY_TARGET_GROUP:
+		emit_groups(w, id, s);
+		return;
+	case METRIC_BY_LISTENER:
+		emit_listeners(w, id, s);
+		return;
+	case METRIC_BY_TARGET:
+		emit_targets(w, id, s);
+		return;
+	}
+}
+
+int
+metric_samples_each(const struct admin_ops *ops, unsigned by,
+    void (*fn)(void *arg, const struct metric_sample *s), void *arg)
+{
+	struct snapshot snapshot;
+	struct walk w = {.snapshot = &snapshot, .fn = fn, .arg = arg};
+	int rc = 0;
+
+	snapshot_take(&snapshot, ops);
+	if (snapshot.failed)
+		rc = -ENOMEM;
+	for (int id = 0; rc == 0 && id < METRIC_COUNT; id++)
+		for (unsigned bit = 0; bit < METRIC_DIMENSIONS; bit++)
+			if ((by & metrics[id].dimensions & 1u << bit) != 0)
+				emit_by(&w, (enum metric_id)id,
+				    (enum metric_dimension)(1u << bit));
+	snapshot_free(&snapshot);
+	return rc;
+}
