@@ -233,6 +233,9 @@ struct conf_diags {
 
 struct conf_options {
 	bool strict_aws; /* what AWS refuses but works here is an error */
+	/* These very bytes have passed conf_parse in another process: what
+	 * iniparser reads in them is known to be the same. */
+	bool parsed_before;
 };
 
 /*

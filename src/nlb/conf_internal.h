@@ -38,14 +38,16 @@ struct conf_scan {
 	size_t n_sections, n_entries;
 	uint32_t *line_starts; /* owned; offsets into the bytes */
 	size_t n_lines;
-	struct _dictionary_ *dictionary; /* owned; entries' values are in it */
+	/* owned; entries' values are in them */
+	struct _dictionary_ **dictionaries;
+	size_t n_dictionaries;
 };
 
 /* One parse, from bytes to checked conf. */
 struct conf_parser {
 	const char *bytes;
 	size_t len;
-	bool strict_aws;
+	bool strict_aws, parsed_before;
 	struct conf_diags *diags;
 	struct conf_scan scan;
 	struct conf *conf;

@@ -118,7 +118,7 @@ parse(struct conf_parser *p)
 		return;
 	}
 	conf_sections_classify(p);
-	if (!p->no_memory && p->diags->n_errors == errors)
+	if (!p->no_memory && p->diags->n_errors == errors && !p->parsed_before)
 		conf_ini_compare(p);
 	if (!p->no_memory)
 		conf_sections_create(p);
@@ -151,7 +151,8 @@ conf_parse(const char *bytes, size_t len, const struct conf_options *options,
 	struct conf_parser p = {.bytes = bytes,
 	    .len = len,
 	    .diags = diags,
-	    .strict_aws = options->strict_aws};
+	    .strict_aws = options->strict_aws,
+	    .parsed_before = options->parsed_before};
 	size_t errors = diags->n_errors;
 	int result = 0;
 

@@ -373,6 +373,7 @@ conf_scan_fini(struct conf_scan *scan)
 	free(scan->sections);
 	free(scan->entries);
 	free(scan->line_starts);
-	if (scan->dictionary != NULL)
-		iniparser_freedict(scan->dictionary);
+	for (size_t i = 0; i < scan->n_dictionaries; i++)
+		iniparser_freedict(scan->dictionaries[i]);
+	free(scan->dictionaries);
 }

@@ -27,15 +27,6 @@ conf_span_is(struct conf_span s, const char *text)
 }
 
 struct conf_span
-conf_span_sub(struct conf_span s, size_t from, size_t len)
-{
-	s.text += from;
-	s.col += (unsigned)from;
-	s.len = len;
-	return s;
-}
-
-struct conf_span
 conf_span_trim(struct conf_span s)
 {
 	size_t from = 0, to = s.len;

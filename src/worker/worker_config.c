@@ -29,7 +29,7 @@ struct update {
 static int
 parse_bytes(int fd, struct conf **out)
 {
-	struct conf_options options = {0};
+	struct conf_options options = {.parsed_before = true};
 	struct conf_diags diags = {0};
 	struct stat st;
 	void *bytes;

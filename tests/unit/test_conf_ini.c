@@ -5,6 +5,7 @@
 #include "support/conf_case.h"
 
 #include <sys/resource.h>
+#include <iniparser/iniparser.h>
 
 #include "nlb/conf_internal.h"
 
@@ -94,6 +95,91 @@ every_difference_is_reported(void **state)
 	expect_difference(&r);
 }
 
+/* Keys of a section each, the section's line among them. */
+static char *
+write_sections(size_t n_sections, size_t n_keys)
+{
+	char *text = NULL;
+	size_t size = 0;
+	FILE *out = open_memstream(&text, &size);
+
+	if (out == NULL)
+		fail_msg("open_memstream: %s", strerror(errno));
+	fprintf(out, "; the beginning\n");
+	for (size_t i = 0; i < n_sections; i++) {
+		fprintf(out, "[Group %zu]\n; keys\n", i);
+		for (size_t j = 0; j < n_keys; j++)
+			fprintf(out, "\nKey%zu = %zu ; c", j, i * n_keys + j);
+		fprintf(out, "\n");
+	}
+	fclose(out);
+	return text;
+}
+
+static void
+expect_numbers(struct reading *r, size_t n)
+{
+	const struct conf_scan *scan = &r->parser.scan;
+	char number[24];
+
+	assert_u64(r->diags.n_errors, 0);
+	assert_u64(scan->n_entries, n);
+	for (size_t i = 0; i < n; i++) {
+		snprintf(number, sizeof(number), "%zu", i);
+		assert_true(conf_span_is(scan->entries[i].value, number));
+	}
+}
+
+/* iniparser compares a new key with all others of its dictionary: were there
+ * one for the file, the time would grow with the square of the keys. */
+static void
+no_dictionary_grows_with_the_file(void **state)
+{
+	static const size_t shapes[][2] = {
+	    {1, 20000}, {5000, 0}, {3000, 1}, {20, 99}, {20, 100}};
+	struct reading r;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(shapes) / sizeof(shapes[0]); i++) {
+		size_t n = shapes[i][0] * shapes[i][1], keys = 0;
+		char *text = write_sections(shapes[i][0], shapes[i][1]);
+
+		scan(&r, text);
+		conf_ini_compare(&r.parser);
+		expect_numbers(&r, n);
+		for (size_t j = 0; j < r.parser.scan.n_dictionaries; j++) {
+			assert_in_range(
+			    r.parser.scan.dictionaries[j]->n, 1, 128);
+			keys += (size_t)r.parser.scan.dictionaries[j]->n;
+		}
+		assert_true(keys >= n + shapes[i][0]);
+		fini(&r);
+		free(text);
+	}
+}
+
+static void
+a_difference_far_behind_is_reported_too(void **state)
+{
+	char *text = write_sections(3, 450);
+	struct reading r;
+
+	(void)state;
+	for (size_t i = 0; i < 3 * 450; i += 37) {
+		scan(&r, text);
+		r.parser.scan.entries[i].value.text = "x";
+		r.parser.scan.entries[i].value.len = 1;
+		expect_difference(&r);
+	}
+	scan(&r, text);
+	r.parser.scan.sections[2].header.text = "Group 7";
+	expect_difference(&r);
+	scan(&r, text);
+	r.parser.scan.sections[2].n--;
+	expect_difference(&r);
+	free(text);
+}
+
 /* What iniparser cannot read at all, as the scanner would never let through;
  * it says so on stderr when left alone. */
 static void
@@ -134,6 +220,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(the_values_of_iniparser_are_taken),
 	    cmocka_unit_test(every_difference_is_reported),
+	    cmocka_unit_test(no_dictionary_grows_with_the_file),
+	    cmocka_unit_test(a_difference_far_behind_is_reported_too),
 	    cmocka_unit_test(a_text_that_iniparser_refuses_is_a_difference),
 	    cmocka_unit_test(without_a_descriptor_the_file_is_refused),
 	};
