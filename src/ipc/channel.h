@@ -19,10 +19,11 @@
 enum channel_type {
 	/* supervisor to worker */
 	CHANNEL_CONFIG = 1, /* struct channel_config + fds: config, listeners */
-	CHANNEL_END_FLOWS,  /* struct channel_end_flows */
-	CHANNEL_LIST_FLOWS, /* struct channel_list_flows */
-	CHANNEL_DRAIN,      /* no new flows; exit when the last one ended */
-	CHANNEL_STOP,       /* end all flows with `shutdown`, exit */
+	CHANNEL_SOURCE_LIMIT, /* uint32_t, in place of the config's */
+	CHANNEL_END_FLOWS,    /* struct channel_end_flows */
+	CHANNEL_LIST_FLOWS,   /* struct channel_list_flows */
+	CHANNEL_DRAIN,        /* no new flows; exit when the last one ended */
+	CHANNEL_STOP,         /* end all flows with `shutdown`, exit */
 	/* worker to supervisor */
 	CHANNEL_READY,        /* uint64_t generation: the config is in force */
 	CHANNEL_CONFIG_ERROR, /* uint64_t generation, then text */

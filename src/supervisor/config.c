@@ -138,8 +138,8 @@ take_listener_slots(struct daemon *d)
 	}
 }
 
-void
-daemon_send_config_to_all(struct daemon *d)
+static void
+send_config_to_all(struct daemon *d)
 {
 	for (uint32_t i = 0; i < d->workers.n; i++)
 		if (d->workers.list[i].channel != NULL)
@@ -179,13 +179,12 @@ daemon_apply_config(
 		log_error("out of memory for targets: some are not "
 			  "registered");
 	conf_destroy(old);
-	d->source_limit_stale = true;
-	daemon_send_config_to_all(d);
+	send_config_to_all(d);
 	return 0;
 }
 
-static uint32_t
-flows_per_source(const struct daemon *d)
+uint32_t
+daemon_source_limit(const struct daemon *d)
 {
 	const struct conf_node *node = &d->conf->node;
 	uint64_t all = 0;
@@ -222,7 +221,7 @@ daemon_send_config(struct daemon *d, struct worker_process *w)
 	    .n_targets = (uint32_t)d->n_targets,
 	    .n_listeners = (uint32_t)d->conf->n_listeners,
 	    .max_flows = flows_per_worker(d),
-	    .max_flows_per_source = flows_per_source(d),
+	    .max_flows_per_source = daemon_source_limit(d),
 	};
 	int rc = workers_send_config(
 	    w, &head, d->target_slots, &d->sockets, d->conf_fd);

@@ -51,10 +51,7 @@ daemon_set_state(struct daemon *d, enum daemon_state state)
 static void
 on_worker_spawned(void *owner, struct worker_process *w)
 {
-	struct daemon *d = owner;
-
-	d->source_limit_stale = true;
-	(void)daemon_send_config(d, w);
+	(void)daemon_send_config(owner, w);
 }
 
 static void
@@ -72,19 +69,6 @@ announce_serving(struct daemon *d)
 	daemon_notify_ready(d);
 }
 
-/* MaxFlowsPerSource = auto is half of what the workers can hold: now they have
- * counted, by the config in force. */
-static void
-renew_source_limit(struct daemon *d)
-{
-	const struct conf_node *node = &d->conf->node;
-
-	d->source_limit_stale = false;
-	if (node->max_flows_per_source == CONF_AUTO &&
-	    node->max_flows == CONF_AUTO)
-		daemon_send_config_to_all(d);
-}
-
 static void
 on_worker_ready(void *owner, struct worker_process *w, uint64_t generation)
 {
@@ -95,8 +79,9 @@ on_worker_ready(void *owner, struct worker_process *w, uint64_t generation)
 	if (workers_all_serve(&d->workers, d->generation)) {
 		if (d->state == DAEMON_STARTING)
 			announce_serving(d);
-		if (d->source_limit_stale)
-			renew_source_limit(d);
+		/* MaxFlowsPerSource = auto is half of what the workers can
+		 * hold: now all have counted, by the config in force. */
+		workers_send_source_limit(&d->workers, daemon_source_limit(d));
 	}
 	daemon_settle_reloads(d);
 }

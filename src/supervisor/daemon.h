@@ -99,9 +99,6 @@ struct daemon {
 	struct flow_log flow_log;
 	uint16_t *target_slots; /* per target of conf, in its order */
 	size_t n_targets;
-	/* A config went out before all workers had counted what they can hold:
-	 * MaxFlowsPerSource = auto is to be sent again. */
-	bool source_limit_stale;
 	/* By slot; outlives the listener, its last flows are logged with it. */
 	char listener_names[SB_LISTENERS][CONF_NAME_MAX + 1];
 
@@ -134,7 +131,8 @@ int daemon_read_config(
 int daemon_apply_config(
     struct daemon *d, struct conf *conf, char *why, size_t why_size);
 int daemon_send_config(struct daemon *d, struct worker_process *w);
-void daemon_send_config_to_all(struct daemon *d);
+/* MaxFlowsPerSource in numbers, 0 = off. */
+uint32_t daemon_source_limit(const struct daemon *d);
 
 /* reload.c */
 int daemon_reload(void *owner, admin_verdict_cb cb, void *arg);

@@ -395,24 +395,43 @@ workers_send_config(struct worker_process *w, const struct channel_config *head,
 	}
 	rc =
 	    channel_send(w->channel, CHANNEL_CONFIG, message, size, fds, n_fds);
-	if (rc == 0)
+	if (rc == 0) {
 		memcpy(w->sent_slots, now_sent, sizeof(now_sent));
+		w->source_limit = head->max_flows_per_source;
+	}
 	return rc;
+}
+
+static void
+send_message(struct worker_process *w, enum channel_type type,
+    const void *payload, size_t size)
+{
+	if (w->channel == NULL)
+		return;
+	if (channel_send(w->channel, type, payload, size, NULL, 0) < 0)
+		log_warning("worker %u: a message of type %u is lost", w->index,
+		    (unsigned)type);
+}
+
+void
+workers_send_source_limit(struct workers *ws, uint32_t limit)
+{
+	for (uint32_t i = 0; i < ws->n; i++) {
+		struct worker_process *w = &ws->list[i];
+
+		if (w->source_limit == limit)
+			continue;
+		send_message(w, CHANNEL_SOURCE_LIMIT, &limit, sizeof(limit));
+		w->source_limit = limit;
+	}
 }
 
 void
 workers_broadcast(struct workers *ws, enum channel_type type,
     const void *payload, size_t size)
 {
-	for (uint32_t i = 0; i < ws->n; i++) {
-		struct worker_process *w = &ws->list[i];
-
-		if (w->channel == NULL)
-			continue;
-		if (channel_send(w->channel, type, payload, size, NULL, 0) < 0)
-			log_warning("worker %u: a message of type %u is lost",
-			    w->index, (unsigned)type);
-	}
+	for (uint32_t i = 0; i < ws->n; i++)
+		send_message(&ws->list[i], type, payload, size);
 }
 
 void

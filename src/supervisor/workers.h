@@ -49,6 +49,7 @@ struct worker_process {
 	uint32_t quick_deaths; /* in a row */
 	uv_timer_t respawn;
 	uint64_t sent_slots[SB_LISTENERS / 64]; /* sockets it has */
+	uint32_t source_limit;                  /* that it has */
 	uint64_t deaf_since_ms; /* channel lost, process there; 0 = no */
 	bool killed_for_silence;
 };
@@ -93,6 +94,8 @@ void workers_fini(struct workers *ws);
 int workers_send_config(struct worker_process *w,
     const struct channel_config *head, const uint16_t *target_slots,
     const struct sockets *sockets, int conf_fd);
+/* To those workers that have another one. */
+void workers_send_source_limit(struct workers *ws, uint32_t limit);
 /* To every live worker; failures are logged, the watchdog deals with them. */
 void workers_broadcast(struct workers *ws, enum channel_type type,
     const void *payload, size_t size);

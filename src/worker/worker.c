@@ -254,6 +254,10 @@ on_message(void *arg, struct channel_message *m)
 	case CHANNEL_CONFIG:
 		take_config(w, m);
 		break;
+	case CHANNEL_SOURCE_LIMIT:
+		if (m->size == sizeof(w->max_flows_per_source))
+			memcpy(&w->max_flows_per_source, m->payload, m->size);
+		break;
 	case CHANNEL_END_FLOWS:
 		if (m->size == sizeof(struct channel_end_flows))
 			end_flows_of_target(w, m->payload);

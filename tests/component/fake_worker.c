@@ -90,6 +90,9 @@ on_message(void *arg, struct channel_message *m)
 	(void)arg;
 	if (m->type == CHANNEL_CONFIG)
 		take_config(m);
+	if (m->type == CHANNEL_SOURCE_LIMIT)
+		atomic_store(
+		    &fake.block->active_flows, *(const uint32_t *)m->payload);
 	if ((m->type == CHANNEL_DRAIN || m->type == CHANNEL_STOP) &&
 	    !mode_is("stubborn"))
 		_exit(0);

@@ -15,11 +15,11 @@
  *  mute      beats, never says that it is ready
  *  stubborn  good, but does not go when told
  *  refuse    answers each config with an error
- *  chatty    good, and says odd things first
+ *  chatty    good, and says odd things first, for each config
  *
  * What it was told shows in its block of the scoreboard: pipes = descriptors
- * of the last config, active_flows = its max_flows_per_source. It says that it
- * can hold 1000 flows.
+ * of the last config, active_flows = the last max_flows_per_source. It says
+ * that it can hold 1000 flows.
  */
 #define FAKE_WORKER_MAX_FLOWS 1000
 

@@ -328,6 +328,26 @@ source_limit_is_half_of_what_the_workers_hold_also_after_a_crash(void **state)
 	daemon_wait_answer(f, "/v1/status", "\"active_flows\":500,");
 }
 
+/* A worker says hello for each. */
+static void
+workers_get_a_config_once(void **state)
+{
+	struct daemon_fixture *f = *state;
+
+	setenv(FAKE_WORKER_ENV, "chatty", 1);
+	daemon_write_config(f, "");
+	daemon_start(f);
+	for (int i = 0; i < 3; i++) {
+		assert_i64(daemon_request(f, "POST", "/v1/reload", NULL), 200);
+		daemon_wait_log(f, "reload accepted");
+		daemon_wait_log(f, "hello");
+	}
+	daemon_wait_answer(
+	    f, "/v1/status", "\"active_flows\":500,\"max_flows\":1000");
+	assert_true(daemon_logged(f, "hello"));
+	assert_null(strstr(f->log + f->seen, "hello"));
+}
+
 static void
 source_limit_follows_max_flows_when_that_is_given(void **state)
 {
@@ -556,6 +576,7 @@ main(int argc, char **argv)
 	    TEST(killed_worker_is_replaced_and_counted),
 	    TEST(
 		source_limit_is_half_of_what_the_workers_hold_also_after_a_crash),
+	    TEST(workers_get_a_config_once),
 	    TEST(source_limit_follows_max_flows_when_that_is_given),
 	    TEST(worker_that_refuses_its_config_is_replaced),
 	    TEST(what_a_worker_says_is_logged_and_nonsense_is_survived),

@@ -93,6 +93,35 @@ one_source_gets_no_more_than_its_share(void **state)
 }
 
 static void
+send_source_limit(struct rig *r, uint32_t limit, size_t size)
+{
+	assert_errno(channel_send(r->channel, CHANNEL_SOURCE_LIMIT, &limit,
+			 size, NULL, 0),
+	    0);
+}
+
+static void
+the_share_of_a_source_may_change_without_a_config(void **state)
+{
+	struct rig *r = *state;
+	struct rig_flow a, b;
+
+	r->max_flows_per_source = 1;
+	rig_add_target(r, 8);
+	rig_apply_keys(r, "", "", "");
+	send_source_limit(r, 2, sizeof(uint32_t));
+	send_source_limit(r, 0, 1); /* is none */
+	RIG_WAIT(r, r->worker->max_flows_per_source == 2);
+	a = rig_open(r);
+	b = rig_open(r);
+	expect_rejected(r, rig_connect(r), FLOW_END_SOURCE_LIMIT);
+	close(a.client);
+	close(a.target);
+	close(b.client);
+	close(b.target);
+}
+
+static void
 flows_of_other_workers_count_for_a_source(void **state)
 {
 	struct rig *r = *state;
@@ -408,6 +437,7 @@ main(void)
 	    RIG_TEST(a_source_outside_the_rules_is_reset_and_recorded),
 	    RIG_TEST(new_rules_count_for_new_flows_alone),
 	    RIG_TEST(one_source_gets_no_more_than_its_share),
+	    RIG_TEST(the_share_of_a_source_may_change_without_a_config),
 	    RIG_TEST(flows_of_other_workers_count_for_a_source),
 	    RIG_TEST(max_flows_of_the_worker_pauses),
 	    RIG_TEST(max_flows_of_the_listener_pauses),
