@@ -22,6 +22,7 @@ struct routing_table {
 	uint64_t *weights; /* per target: its own hash */
 	uint16_t *slots;   /* target indexes */
 	uint32_t n, n_slots;
+	uint32_t refs;
 };
 
 /* What is hashed must not depend on padding or byte order. */
@@ -133,6 +134,7 @@ routing_create(const struct addr *targets, size_t n, const char *name,
 	t = calloc(1, sizeof(*t));
 	if (t == NULL)
 		return -ENOMEM;
+	t->refs = 1;
 	t->key = hash_key_from_name(name);
 	t->n = (uint32_t)n;
 	t->n_slots = slots_for(n);
@@ -141,7 +143,7 @@ routing_create(const struct addr *targets, size_t n, const char *name,
 		t->slots = calloc(t->n_slots, sizeof(*t->slots));
 		if (t->weights == NULL || t->slots == NULL ||
 		    build(t, targets) != 0) {
-			routing_destroy(t);
+			routing_unref(t);
 			return -ENOMEM;
 		}
 	}
@@ -149,10 +151,17 @@ routing_create(const struct addr *targets, size_t n, const char *name,
 	return 0;
 }
 
-void
-routing_destroy(struct routing_table *t)
+struct routing_table *
+routing_ref(struct routing_table *t)
 {
-	if (t == NULL)
+	t->refs++;
+	return t;
+}
+
+void
+routing_unref(struct routing_table *t)
+{
+	if (t == NULL || --t->refs > 0)
 		return;
 	free(t->slots);
 	free(t->weights);

@@ -18,7 +18,7 @@
 #include "base/addr.h"
 #include "base/hash.h"
 
-struct routing_table; /* immutable after routing_create */
+struct routing_table; /* immutable after routing_create; counted */
 
 #define ROUTING_TARGETS_MAX 4096
 #define ROUTING_NONE (-1)
@@ -31,11 +31,12 @@ typedef bool (*routing_usable)(void *arg, uint32_t index);
  * Builds the table over n target addresses (address and port are a target's
  * identity; their order does not matter to the picks). n == 0 is allowed.
  * name seeds the hash (the target group's name). Returns 0 or -ENOMEM,
- * -EINVAL (n too large). Free with routing_destroy.
+ * -EINVAL (n too large). Give it back with routing_unref.
  */
 int routing_create(const struct addr *targets, size_t n, const char *name,
     struct routing_table **out);
-void routing_destroy(struct routing_table *t);
+struct routing_table *routing_ref(struct routing_table *t);
+void routing_unref(struct routing_table *t);
 
 /* Hash of protocol (TCP), both addresses and ports, and salt, which stands in
  * for the TCP sequence number. */

@@ -7,9 +7,26 @@
 
 #include <bsd/string.h>
 
+/* A table follows from the name and the addresses, and takes a millisecond or
+ * more to fill: most groups are the same after a reload. */
+static int
+take_table(struct group *g, const struct group *old)
+{
+	if (old == NULL || old->n_targets != g->n_targets ||
+	    strcmp(old->name, g->name) != 0)
+		return routing_create(
+		    g->addrs, g->n_targets, g->name, &g->table);
+	for (uint32_t i = 0; i < g->n_targets; i++)
+		if (!addr_equal(&old->addrs[i], &g->addrs[i]))
+			return routing_create(
+			    g->addrs, g->n_targets, g->name, &g->table);
+	g->table = routing_ref(old->table);
+	return 0;
+}
+
 int
 group_create(const struct conf_target_group *conf, const uint16_t *slots,
-    struct group **out)
+    const struct group *old, struct group **out)
 {
 	struct group *g = calloc(1, sizeof(*g));
 	int rc = -ENOMEM;
@@ -26,10 +43,10 @@ group_create(const struct conf_target_group *conf, const uint16_t *slots,
 		g->addrs[i] = conf->targets[i].addr;
 		g->slots[i] = slots[i];
 	}
-	rc = routing_create(g->addrs, g->n_targets, conf->name, &g->table);
+	strlcpy(g->name, conf->name, sizeof(g->name));
+	rc = take_table(g, old);
 	if (rc < 0)
 		goto fail;
-	strlcpy(g->name, conf->name, sizeof(g->name));
 	g->stickiness = conf->stickiness_enabled;
 	g->proxy_v2 = conf->proxy_protocol_v2;
 	g->connect_timeout_ms = conf->connect_timeout_ms;
@@ -53,8 +70,7 @@ group_unref(struct group *g)
 {
 	if (g == NULL || --g->refs > 0)
 		return;
-	if (g->table != NULL)
-		routing_destroy(g->table);
+	routing_unref(g->table);
 	free(g->addrs);
 	free(g->slots);
 	free(g);

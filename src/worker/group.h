@@ -25,9 +25,10 @@ struct group {
 	uint32_t refs;
 };
 
-/* slots: one per target, in the config's order. 0 or -errno. */
+/* slots: one per target, in the config's order. old, when it is not NULL and
+ * has the same name and addresses, shares its table. 0 or -errno. */
 int group_create(const struct conf_target_group *conf, const uint16_t *slots,
-    struct group **out);
+    const struct group *old, struct group **out);
 struct group *group_ref(struct group *g);
 void group_unref(struct group *g);
 

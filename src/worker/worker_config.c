@@ -23,7 +23,9 @@ struct update {
 	const uint16_t *target_slots;
 	struct channel_listener listeners[CONF_LISTENERS_MAX];
 	struct conf *conf;
-	struct group **groups; /* by the config's target group index */
+	/* By the config's target group index; NULL where no listener forwards
+	 * to the group. */
+	struct group **groups;
 };
 
 static int
@@ -83,8 +85,31 @@ read_message(struct channel_message *m, struct update *u)
 	return 0;
 }
 
+/* As the listeners have it now; NULL when none does. */
+static const struct group *
+find_old_group(const struct worker *w, const char *name)
+{
+	const struct listener *l;
+
+	TAILQ_FOREACH (l, &w->listeners, entry)
+		for (uint32_t i = 0; i < l->n_forwards; i++)
+			if (strcmp(l->forwards[i].group->name, name) == 0)
+				return l->forwards[i].group;
+	return NULL;
+}
+
+static bool
+is_used(const struct conf *conf, size_t group)
+{
+	for (size_t i = 0; i < conf->n_listeners; i++)
+		for (uint32_t j = 0; j < conf->listeners[i].n_forwards; j++)
+			if (conf->listeners[i].forwards[j].group == group)
+				return true;
+	return false;
+}
+
 static int
-build_groups(struct update *u)
+build_groups(const struct worker *w, struct update *u)
 {
 	const uint16_t *slots = u->target_slots;
 
@@ -94,8 +119,11 @@ build_groups(struct update *u)
 		return -ENOMEM;
 	for (size_t i = 0; i < u->conf->n_target_groups; i++) {
 		const struct conf_target_group *tg = &u->conf->target_groups[i];
-		int rc = group_create(tg, slots, &u->groups[i]);
+		int rc = 0;
 
+		if (is_used(u->conf, i))
+			rc = group_create(tg, slots,
+			    find_old_group(w, tg->name), &u->groups[i]);
 		if (rc < 0)
 			return rc;
 		slots += tg->n_targets;
@@ -203,7 +231,7 @@ worker_apply_config(struct worker *w, struct channel_message *m)
 	int rc = read_message(m, &u);
 
 	if (rc == 0)
-		rc = build_groups(&u);
+		rc = build_groups(w, &u);
 	if (rc == 0)
 		rc = take_new_listeners(w, m, &u);
 	if (rc == 0)

@@ -93,7 +93,7 @@ shares_are_even_within_two_percent(void **state)
 		assert_u64_between(count[i], 49000, 51000);
 	assert_u64(f->asked, PICKS);
 	free(f);
-	routing_destroy(t);
+	routing_unref(t);
 }
 
 /* Hashes that step through the slots one by one: hash % n_slots. */
@@ -121,7 +121,7 @@ slots_differ_by_one_at_most(void **state)
 			assert_u64_between(count[i], even, even + 1);
 		free(count);
 		free(f);
-		routing_destroy(t);
+		routing_unref(t);
 	}
 }
 
@@ -163,7 +163,7 @@ lost_target_moves_only_its_own_flows_and_comes_back_to_them(void **state)
 		    routing_pick(t, flow_hash(t, i), is_usable, f), before[i]);
 	free(before);
 	free(f);
-	routing_destroy(t);
+	routing_unref(t);
 }
 
 static void
@@ -204,8 +204,8 @@ order_of_the_targets_does_not_matter(void **state)
 		free(g);
 	}
 	free(f);
-	routing_destroy(a);
-	routing_destroy(b);
+	routing_unref(a);
+	routing_unref(b);
 }
 
 static void
@@ -229,8 +229,8 @@ name_seeds_the_picks(void **state)
 	/* One in ten by chance. */
 	assert_u64_between(same, FLOWS / 10 - 600, FLOWS / 10 + 600);
 	free(f);
-	routing_destroy(a);
-	routing_destroy(b);
+	routing_unref(a);
+	routing_unref(b);
 }
 
 static void
@@ -257,8 +257,8 @@ deregistered_target_moves_few_other_flows(void **state)
 	/* 0.5 % were measured; hashing by modulus would move 90 %. */
 	assert_u64_between(moved, 0, FLOWS / 100);
 	free(f);
-	routing_destroy(before);
-	routing_destroy(after);
+	routing_unref(before);
+	routing_unref(after);
 }
 
 static void
@@ -286,7 +286,7 @@ stickiness_ignores_ports_and_knows_sources(void **state)
 	for (unsigned i = 0; i < TARGETS; i++)
 		assert_u64_between(used[i], 5, 60);
 	free(f);
-	routing_destroy(t);
+	routing_unref(t);
 }
 
 static void
@@ -315,7 +315,7 @@ flow_hash_depends_on_every_part_of_the_tuple(void **state)
 	other_dst = dst;
 	other_dst.ip[0]++;
 	assert_true(routing_flow_hash(t, &src, &other_dst, 7) != h);
-	routing_destroy(t);
+	routing_unref(t);
 }
 
 /* Nodes of different versions share flows: a changed hash is a changed
@@ -333,7 +333,7 @@ picks_are_the_same_in_every_release(void **state)
 		assert_i64(routing_pick(t, flow_hash(t, i), is_usable, f),
 		    expected[i]);
 	free(f);
-	routing_destroy(t);
+	routing_unref(t);
 }
 
 static void
@@ -356,7 +356,7 @@ picks_with_few_usable_targets_are_the_same_in_every_release(void **state)
 	}
 	assert_u64(digest, UINT64_C(8077318796636140942));
 	free(f);
-	routing_destroy(t);
+	routing_unref(t);
 }
 
 static void
@@ -373,9 +373,9 @@ no_usable_target_is_none(void **state)
 		assert_i64(routing_pick(t, flow_hash(t, i), is_usable, f),
 		    ROUTING_NONE);
 	free(f);
-	routing_destroy(empty);
-	routing_destroy(t);
-	routing_destroy(NULL);
+	routing_unref(empty);
+	routing_unref(t);
+	routing_unref(NULL);
 }
 
 static void
@@ -398,7 +398,7 @@ only_usable_target_of_a_thousand_is_found(void **state)
 		f->usable[only] = false;
 	}
 	free(f);
-	routing_destroy(t);
+	routing_unref(t);
 }
 
 static void
@@ -420,7 +420,7 @@ few_usable_targets_share_alike(void **state)
 	for (unsigned i = 0; i < USABLE; i++)
 		assert_u64_between(count[500 + i], 1750, 2250);
 	free(f);
-	routing_destroy(t);
+	routing_unref(t);
 }
 
 static void
@@ -448,7 +448,7 @@ single_target_gets_every_flow(void **state)
 	for (unsigned i = 0; i < 1000; i++)
 		assert_i64(routing_pick(t, flow_hash(t, i), is_usable, f), 0);
 	free(f);
-	routing_destroy(t);
+	routing_unref(t);
 }
 
 int
