@@ -1,7 +1,7 @@
 /*
- * The admin interface: HTTP on a unix socket, served by libmicrohttpd on the
- * supervisor's loop. It knows what can be asked (struct admin_ops), not how
- * workers move bytes.
+ * The admin interface: HTTP on a unix socket, and read-only on TCP, served by
+ * libmicrohttpd on the supervisor's loop. It knows what can be asked (struct
+ * admin_ops), not how workers move bytes.
  */
 #ifndef ADMIN_ADMIN_H
 #define ADMIN_ADMIN_H
@@ -108,6 +108,14 @@ struct admin;
  * 8 KiB of request head, 2 s without progress. 0, -ENOMEM or -EIO.
  */
 int admin_create(uv_loop_t *loop, int listen_fd, uid_t allowed_uid,
+    const struct admin_ops *ops, struct admin **out);
+/*
+ * Serves on listen_fd, a bound and listening TCP socket, to everybody who can
+ * reach it: GET and HEAD only, one request a connection, under an address, the
+ * machine's name or localhost as Host. At most 32 connections, each of 5 s at
+ * most; when all places are taken, one that has not asked yet makes room.
+ */
+int admin_create_http(uv_loop_t *loop, int listen_fd,
     const struct admin_ops *ops, struct admin **out);
 /* Ends all connections and closes handles; memory goes from the loop. Pending
  * list_flows/reload callbacks may still come and are then ignored. */

@@ -20,6 +20,7 @@ struct admin_route {
 	const char *method, *path;
 	void (*handle)(struct admin_request *request);
 	const char *params[PARAMS_MAX]; /* query parameters it knows */
+	bool is_local;                  /* on the unix socket alone */
 };
 
 static void
@@ -31,16 +32,14 @@ request_free(struct admin_request *request)
 	free(request);
 }
 
-static void
-answer(struct admin_request *request, unsigned http_status, json_t *root)
+void
+admin_answer_text(struct admin_request *request, unsigned http_status,
+    const char *content_type, char *text, size_t n)
 {
 	request->http_status = http_status;
-	request->body = NULL;
-	if (root != NULL)
-		request->body =
-		    json_dumps(root, JSON_COMPACT | JSON_PRESERVE_ORDER |
-					 JSON_REAL_PRECISION(9));
-	json_decref(root);
+	request->content_type = content_type;
+	request->body = text;
+	request->n_body = n;
 	if (request->state == REQUEST_SUSPENDED) {
 		MHD_resume_connection(request->connection);
 		admin_wake(request->admin);
@@ -48,8 +47,21 @@ answer(struct admin_request *request, unsigned http_status, json_t *root)
 	request->state = REQUEST_ANSWERED;
 }
 
-static void __attribute__((format(printf, 4, 5)))
-answer_error(struct admin_request *request, unsigned http_status,
+void
+admin_answer(struct admin_request *request, unsigned http_status, json_t *root)
+{
+	char *text = NULL;
+
+	if (root != NULL)
+		text = json_dumps(root, JSON_COMPACT | JSON_PRESERVE_ORDER |
+					    JSON_REAL_PRECISION(9));
+	json_decref(root);
+	admin_answer_text(request, http_status, "application/json", text,
+	    text == NULL ? 0 : strlen(text));
+}
+
+void
+admin_answer_error(struct admin_request *request, unsigned http_status,
     const char *code, const char *fmt, ...)
 {
 	char text[512];
@@ -58,7 +70,7 @@ answer_error(struct admin_request *request, unsigned http_status,
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	answer(request, http_status, view_error(code, text));
+	admin_answer(request, http_status, view_error(code, text));
 }
 
 /* NULL when it was not given. */
@@ -81,11 +93,11 @@ handle_status(struct admin_request *request)
 	const char *include = param(request, "include");
 
 	if (include != NULL && strcmp(include, "targets") != 0) {
-		answer_error(request, MHD_HTTP_BAD_REQUEST, "ValidationError",
-		    "include is targets, or not given");
+		admin_answer_error(request, MHD_HTTP_BAD_REQUEST,
+		    "ValidationError", "include is targets, or not given");
 		return;
 	}
-	answer(request, MHD_HTTP_OK,
+	admin_answer(request, MHD_HTTP_OK,
 	    view_status(request->admin->ops, include != NULL, now_ms(request)));
 }
 
@@ -100,7 +112,7 @@ group_param(struct admin_request *request, const char **group)
 	    view_has_target_group(request->admin->ops, *group))
 		return true;
 	log_escape(escaped, sizeof(escaped), *group, strlen(*group));
-	answer_error(request, MHD_HTTP_NOT_FOUND, "TargetGroupNotFound",
+	admin_answer_error(request, MHD_HTTP_NOT_FOUND, "TargetGroupNotFound",
 	    "there is no target group '%s'", escaped);
 	return false;
 }
@@ -111,7 +123,7 @@ handle_target_health(struct admin_request *request)
 	const char *group;
 
 	if (group_param(request, &group))
-		answer(request, MHD_HTTP_OK,
+		admin_answer(request, MHD_HTTP_OK,
 		    view_target_health(request->admin->ops, group));
 }
 
@@ -121,7 +133,7 @@ handle_targets(struct admin_request *request)
 	const char *group;
 
 	if (group_param(request, &group))
-		answer(request, MHD_HTTP_OK,
+		admin_answer(request, MHD_HTTP_OK,
 		    view_targets(request->admin->ops, group, now_ms(request)));
 }
 
@@ -138,8 +150,9 @@ parse_flow_query(struct admin_request *request)
 		query->limit =
 		    (uint32_t)strtonum(text, 1, FLOWS_LIMIT_MAX, &error);
 	if (error != NULL) {
-		answer_error(request, MHD_HTTP_BAD_REQUEST, "ValidationError",
-		    "limit is a number from 1 to %d", FLOWS_LIMIT_MAX);
+		admin_answer_error(request, MHD_HTTP_BAD_REQUEST,
+		    "ValidationError", "limit is a number from 1 to %d",
+		    FLOWS_LIMIT_MAX);
 		return -EINVAL;
 	}
 	text = param(request, "target");
@@ -153,7 +166,7 @@ parse_flow_query(struct admin_request *request)
 		error = "listener is the name of a listener";
 	if (error == NULL)
 		return 0;
-	answer_error(
+	admin_answer_error(
 	    request, MHD_HTTP_BAD_REQUEST, "ValidationError", "%s", error);
 	return -EINVAL;
 }
@@ -176,7 +189,7 @@ on_flows(
 	struct admin_request *request = arg;
 
 	if (op_done(request))
-		answer(request, MHD_HTTP_OK,
+		admin_answer(request, MHD_HTTP_OK,
 		    view_flows(request->admin->ops, &request->flow_query,
 			records, n, missing));
 }
@@ -187,7 +200,8 @@ on_verdict(void *arg, bool accepted, const char *text)
 	struct admin_request *request = arg;
 
 	if (op_done(request))
-		answer(request, accepted ? MHD_HTTP_OK : MHD_HTTP_CONFLICT,
+		admin_answer(request,
+		    accepted ? MHD_HTTP_OK : MHD_HTTP_CONFLICT,
 		    view_verdict(accepted, text));
 }
 
@@ -198,7 +212,7 @@ op_started(struct admin_request *request, int rc)
 	if (rc == 0)
 		return;
 	request->op_pending = false;
-	answer_error(request, MHD_HTTP_SERVICE_UNAVAILABLE, "Unavailable",
+	admin_answer_error(request, MHD_HTTP_SERVICE_UNAVAILABLE, "Unavailable",
 	    "nlbd cannot do that now: %s", strerror(-rc));
 }
 
@@ -233,12 +247,16 @@ handle_check(struct admin_request *request)
 
 /* A later verb adds a row. GET rows answer HEAD too. */
 static const struct admin_route routes[] = {
-    {"GET", "/v1/status", handle_status, {"include"}},
-    {"GET", "/v1/target-health", handle_target_health, {"target-group"}},
-    {"GET", "/v1/targets", handle_targets, {"target-group"}},
-    {"GET", "/v1/flows", handle_flows, {"limit", "target", "listener"}},
-    {"GET", "/v1/check", handle_check, {NULL}},
-    {"POST", "/v1/reload", handle_reload, {NULL}},
+    {"GET", "/v1/status", handle_status, {"include"}, false},
+    {"GET", "/v1/target-health", handle_target_health, {"target-group"}, false},
+    {"GET", "/v1/targets", handle_targets, {"target-group"}, false},
+    {"GET", "/v1/flows", handle_flows, {"limit", "target", "listener"}, false},
+    {"GET", "/healthz", admin_handle_healthz, {NULL}, false},
+    {"GET", "/readyz", admin_handle_readyz, {NULL}, false},
+    {"GET", "/zone-health", admin_handle_zone_health, {NULL}, false},
+    /* It reads a file for everyone who asks, and shows lines of it. */
+    {"GET", "/v1/check", handle_check, {NULL}, true},
+    {"POST", "/v1/reload", handle_reload, {NULL}, true},
 };
 
 static const struct admin_route *
@@ -290,7 +308,7 @@ find_unknown_param(
 			return MHD_YES;
 	}
 	log_escape(escaped, sizeof(escaped), key, strlen(key));
-	answer_error(request, MHD_HTTP_BAD_REQUEST, "ValidationError",
+	admin_answer_error(request, MHD_HTTP_BAD_REQUEST, "ValidationError",
 	    "unknown parameter '%s'", escaped);
 	return MHD_NO;
 }
@@ -312,28 +330,61 @@ check_head(struct admin_request *request, const char *url, const char *method)
 	char escaped[256];
 
 	if (head_size(request->connection) > ADMIN_HEAD_MAX) {
-		answer_error(request, MHD_HTTP_REQUEST_HEADER_FIELDS_TOO_LARGE,
-		    "RequestTooLarge",
+		admin_answer_error(request,
+		    MHD_HTTP_REQUEST_HEADER_FIELDS_TOO_LARGE, "RequestTooLarge",
 		    "the request's head is longer than %d bytes",
 		    ADMIN_HEAD_MAX);
 		return;
 	}
+	if (request->admin->read_only && admin_guard_refuses(request, method))
+		return;
 	request->route = find_route(url);
 	if (request->route == NULL) {
 		log_escape(escaped, sizeof(escaped), url, strlen(url));
-		answer_error(request, MHD_HTTP_NOT_FOUND, "NotFound",
+		admin_answer_error(request, MHD_HTTP_NOT_FOUND, "NotFound",
 		    "there is no %s", escaped);
+	} else if (request->admin->read_only && request->route->is_local) {
+		admin_answer_error(request, MHD_HTTP_FORBIDDEN, "AccessDenied",
+		    "%s is asked on the unix socket: use nlbctl",
+		    request->route->path);
 	} else if (!method_fits(request->route, method)) {
-		answer_error(request, MHD_HTTP_METHOD_NOT_ALLOWED,
+		admin_answer_error(request, MHD_HTTP_METHOD_NOT_ALLOWED,
 		    "MethodNotAllowed", "%s takes %s", request->route->path,
 		    request->route->method);
 	} else if (announces_body(request->connection)) {
-		answer_error(request, MHD_HTTP_CONTENT_TOO_LARGE,
+		admin_answer_error(request, MHD_HTTP_CONTENT_TOO_LARGE,
 		    "RequestTooLarge", "no request here has a body");
 	} else {
 		MHD_get_connection_values(request->connection,
 		    MHD_GET_ARGUMENT_KIND, find_unknown_param, request);
 	}
+}
+
+static void
+add_headers(const struct admin_request *request, struct MHD_Response *response)
+{
+	static const char *const headers[][2] = {
+	    {MHD_HTTP_HEADER_CACHE_CONTROL, "no-store"},
+	    {MHD_HTTP_HEADER_CONTENT_SECURITY_POLICY,
+		"default-src 'none'; frame-ancestors 'none'"},
+	    {"X-Content-Type-Options", "nosniff"},
+	    {"Cross-Origin-Resource-Policy", "same-origin"},
+	};
+	size_t i;
+
+	MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE,
+	    request->content_type == NULL ? "application/json"
+					  : request->content_type);
+	for (i = 0; i < sizeof(headers) / sizeof(headers[0]); i++)
+		MHD_add_response_header(response, headers[i][0], headers[i][1]);
+	if (request->http_status == MHD_HTTP_METHOD_NOT_ALLOWED)
+		MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW,
+		    request->admin->read_only ? "GET, HEAD"
+					      : request->route->method);
+	/* One request per TCP connection: its time is bounded with it. */
+	if (request->admin->read_only)
+		MHD_add_response_header(
+		    response, MHD_HTTP_HEADER_CONNECTION, "close");
 }
 
 static enum MHD_Result
@@ -346,24 +397,17 @@ queue_answer(struct admin_request *request)
 
 	if (request->body == NULL) {
 		request->http_status = MHD_HTTP_INTERNAL_SERVER_ERROR;
+		request->content_type = NULL;
 		response = MHD_create_response_from_buffer(
 		    strlen(no_memory), no_memory, MHD_RESPMEM_PERSISTENT);
 	} else {
-		response =
-		    MHD_create_response_from_buffer(strlen(request->body),
-			request->body, MHD_RESPMEM_MUST_FREE);
+		response = MHD_create_response_from_buffer(
+		    request->n_body, request->body, MHD_RESPMEM_MUST_FREE);
 	}
 	if (response == NULL)
 		return MHD_NO; /* ends the connection */
 	request->body = NULL;
-	MHD_add_response_header(
-	    response, MHD_HTTP_HEADER_CONTENT_TYPE, "application/json");
-	MHD_add_response_header(
-	    response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
-	MHD_add_response_header(response, "X-Content-Type-Options", "nosniff");
-	if (request->http_status == MHD_HTTP_METHOD_NOT_ALLOWED)
-		MHD_add_response_header(
-		    response, MHD_HTTP_HEADER_ALLOW, request->route->method);
+	add_headers(request, response);
 	rc = MHD_queue_response(
 	    request->connection, request->http_status, response);
 	MHD_destroy_response(response);
@@ -384,6 +428,7 @@ start_request(struct admin *admin, struct MHD_Connection *connection,
 	request->connection = connection;
 	TAILQ_INSERT_TAIL(&admin->requests, request, entry);
 	*con_cls = request;
+	admin_peer_has_asked(connection);
 	check_head(request, url, method);
 	if (request->state == REQUEST_ANSWERED)
 		return queue_answer(request);
@@ -422,8 +467,10 @@ admin_on_request_completed(void *cls, struct MHD_Connection *connection,
 	struct admin *admin = cls;
 	struct admin_request *request = *con_cls;
 
-	(void)connection;
-	(void)code;
+	/* Closed by MHD alone it would live on in the kernel, with what the
+	 * peer does not read. */
+	if (code == MHD_REQUEST_TERMINATED_TIMEOUT_REACHED)
+		admin_cut(connection);
 	if (request == NULL)
 		return;
 	*con_cls = NULL;
@@ -439,7 +486,8 @@ admin_resume_all(struct admin *admin)
 
 	TAILQ_FOREACH (request, &admin->requests, entry) {
 		if (request->state == REQUEST_SUSPENDED)
-			answer_error(request, MHD_HTTP_SERVICE_UNAVAILABLE,
-			    "Unavailable", "nlbd is stopping");
+			admin_answer_error(request,
+			    MHD_HTTP_SERVICE_UNAVAILABLE, "Unavailable",
+			    "nlbd is stopping");
 	}
 }

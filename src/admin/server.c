@@ -1,7 +1,7 @@
 /*
- * The admin server's connections: one listening unix socket and libmicrohttpd
- * in its external epoll mode, both on the supervisor's loop. What is asked and
- * answered is request.c's business.
+ * The admin server's connections: one listening socket, unix or TCP, and
+ * libmicrohttpd in its external epoll mode, both on the supervisor's loop. What
+ * is asked and answered is request.c's business.
  */
 #include "admin/server.h"
 
@@ -93,12 +93,14 @@ on_mhd_poll(uv_poll_t *poll, int status, int events)
 static void on_accept(uv_poll_t *poll, int status, int events);
 
 /* Takes connections unless all places are taken: then the next one waits in
- * the kernel's queue until a place is free, 2 s at most for a silent peer. */
+ * the kernel's queue until a place is free, 2 s at most for a silent peer. On
+ * TCP a place is made for it. */
 static void
 accept_update(struct admin *admin)
 {
 	bool wanted = !admin->closing &&
-		      admin->n_connections < ADMIN_CONNECTIONS_MAX &&
+		      (admin->read_only ||
+			  admin->n_connections < admin->connections_max) &&
 		      !uv_is_active((uv_handle_t *)&admin->accept_timer);
 
 	if (wanted == admin->accepting)
@@ -123,12 +125,13 @@ on_connection(void *cls, struct MHD_Connection *connection,
 {
 	struct admin *admin = cls;
 
-	(void)connection;
-	(void)socket_context;
-	if (code == MHD_CONNECTION_NOTIFY_STARTED)
+	if (code == MHD_CONNECTION_NOTIFY_STARTED) {
+		*socket_context = admin_peer_add(admin, connection);
 		admin->n_connections++;
-	else
+	} else {
+		admin_peer_remove(admin, *socket_context);
 		admin->n_connections--;
+	}
 	accept_update(admin);
 }
 
@@ -151,20 +154,34 @@ refuse(int fd, uid_t uid)
 	close(fd);
 }
 
-static void
-take_connection(struct admin *admin, int fd)
+/* May the process at the other end of a unix socket ask? */
+static bool
+check_peer(const struct admin *admin, int fd)
 {
-	struct sockaddr_un addr = {.sun_family = AF_UNIX};
 	struct ucred peer;
 	socklen_t len = sizeof(peer);
 
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) != 0) {
 		close(fd);
-		return;
+		return false;
 	}
-	if (peer.uid != 0 && peer.uid != admin->allowed_uid) {
-		refuse(fd, peer.uid);
+	if (peer.uid == 0 || peer.uid == admin->allowed_uid)
+		return true;
+	refuse(fd, peer.uid);
+	return false;
+}
+
+static void
+take_connection(struct admin *admin, int fd)
+{
+	/* MHD wants an address and does nothing with it. */
+	struct sockaddr_un addr = {.sun_family = AF_UNIX};
+
+	if (!admin->read_only && !check_peer(admin, fd))
 		return;
+	if (admin->n_connections >= admin->connections_max) {
+		admin_peers_make_room(admin);
+		mhd_turn(admin);
 	}
 	/* MHD closes fd itself when it cannot take it. */
 	if (MHD_add_connection(admin->daemon, fd, (struct sockaddr *)&addr,
@@ -220,6 +237,7 @@ close_handles(struct admin *admin)
 	uv_handle_t *handles[] = {
 	    (uv_handle_t *)&admin->timeout_timer,
 	    (uv_handle_t *)&admin->accept_timer,
+	    (uv_handle_t *)&admin->peer_timer,
 	    (uv_handle_t *)&admin->mhd_poll,
 	    (uv_handle_t *)&admin->listen_poll,
 	};
@@ -242,7 +260,7 @@ start_mhd(struct admin *admin)
 				    MHD_USE_ERROR_LOG,
 	    0, NULL, NULL, admin_on_request, admin, MHD_OPTION_EXTERNAL_LOGGER,
 	    on_mhd_log, NULL, MHD_OPTION_CONNECTION_LIMIT,
-	    (unsigned)ADMIN_CONNECTIONS_MAX, MHD_OPTION_CONNECTION_TIMEOUT,
+	    admin->connections_max, MHD_OPTION_CONNECTION_TIMEOUT,
 	    (unsigned)ADMIN_TIMEOUT_S, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
 	    (size_t)ADMIN_POOL_BYTES, MHD_OPTION_NOTIFY_CONNECTION,
 	    on_connection, admin, MHD_OPTION_NOTIFY_COMPLETED,
@@ -263,6 +281,10 @@ open_handles(struct admin *admin, int listen_fd)
 	if (rc != 0)
 		return rc;
 	handle_opened(admin, (uv_handle_t *)&admin->accept_timer);
+	rc = uv_timer_init(admin->loop, &admin->peer_timer);
+	if (rc != 0)
+		return rc;
+	handle_opened(admin, (uv_handle_t *)&admin->peer_timer);
 	info = MHD_get_daemon_info(admin->daemon, MHD_DAEMON_INFO_EPOLL_FD);
 	if (info == NULL)
 		return -EIO;
@@ -281,20 +303,13 @@ open_handles(struct admin *admin, int listen_fd)
 	return admin->accepting ? 0 : -EIO;
 }
 
-int
-admin_create(uv_loop_t *loop, int listen_fd, uid_t allowed_uid,
-    const struct admin_ops *ops, struct admin **out)
+static int
+start(struct admin *admin, int listen_fd, struct admin **out)
 {
-	struct admin *admin;
 	int rc;
 
-	admin = calloc(1, sizeof(*admin));
-	if (admin == NULL)
-		return -ENOMEM;
-	admin->loop = loop;
-	admin->ops = ops;
-	admin->allowed_uid = allowed_uid;
 	TAILQ_INIT(&admin->requests);
+	TAILQ_INIT(&admin->peers);
 	admin->daemon = start_mhd(admin);
 	if (admin->daemon == NULL) {
 		free(admin);
@@ -309,6 +324,36 @@ admin_create(uv_loop_t *loop, int listen_fd, uid_t allowed_uid,
 	}
 	*out = admin;
 	return 0;
+}
+
+int
+admin_create(uv_loop_t *loop, int listen_fd, uid_t allowed_uid,
+    const struct admin_ops *ops, struct admin **out)
+{
+	struct admin *admin = calloc(1, sizeof(*admin));
+
+	if (admin == NULL)
+		return -ENOMEM;
+	admin->loop = loop;
+	admin->ops = ops;
+	admin->allowed_uid = allowed_uid;
+	admin->connections_max = ADMIN_CONNECTIONS_MAX;
+	return start(admin, listen_fd, out);
+}
+
+int
+admin_create_http(uv_loop_t *loop, int listen_fd, const struct admin_ops *ops,
+    struct admin **out)
+{
+	struct admin *admin = calloc(1, sizeof(*admin));
+
+	if (admin == NULL)
+		return -ENOMEM;
+	admin->loop = loop;
+	admin->ops = ops;
+	admin->read_only = true;
+	admin->connections_max = ADMIN_HTTP_CONNECTIONS_MAX;
+	return start(admin, listen_fd, out);
 }
 
 void

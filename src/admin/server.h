@@ -1,6 +1,7 @@
 /*
- * Inside of the admin interface: what server.c (connections on the loop) and
- * request.c (routes and answers) share. Nothing outside src/admin includes it.
+ * Inside of the admin interface: what server.c (connections on the loop),
+ * peers.c (how long they may live), guard.c (who may ask) and request.c (routes
+ * and answers) share. Nothing outside src/admin includes it.
  */
 #ifndef ADMIN_SERVER_H
 #define ADMIN_SERVER_H
@@ -15,13 +16,25 @@
 #include "admin/view.h"
 
 #define ADMIN_CONNECTIONS_MAX 16
+#define ADMIN_HTTP_CONNECTIONS_MAX 32
 #define ADMIN_TIMEOUT_S 2
-#define ADMIN_HEAD_MAX 8192 /* bytes of request line and headers */
+#define ADMIN_HTTP_LIFETIME_MS 5000 /* of a TCP connection, in all */
+#define ADMIN_HEAD_MAX 8192         /* bytes of request line and headers */
 /* One connection's pool at MHD. Twice the head: MHD answers what overflows
  * the pool with a page of its own, we want to say 431 ourselves before. */
 #define ADMIN_POOL_BYTES (2 * ADMIN_HEAD_MAX)
 
 struct admin_route;
+
+/* One connection (peers.c). */
+struct admin_peer {
+	TAILQ_ENTRY(admin_peer) entry; /* in admin.peers, oldest first */
+	struct MHD_Connection *connection;
+	uint64_t since_ms; /* of the loop's clock */
+	bool has_asked;    /* a whole head came */
+	bool cut;          /* by us; MHD closes it in its next turn */
+};
+TAILQ_HEAD(admin_peer_list, admin_peer);
 
 /*
  * Request states
@@ -55,6 +68,8 @@ struct admin_request {
 	bool op_pending;
 	unsigned http_status; /* ANSWERED */
 	char *body;           /* owned, ANSWERED; NULL = out of memory */
+	size_t n_body;
+	const char *content_type;
 	struct view_flow_query flow_query;
 };
 TAILQ_HEAD(admin_request_list, admin_request);
@@ -62,15 +77,19 @@ TAILQ_HEAD(admin_request_list, admin_request);
 struct admin {
 	uv_loop_t *loop;
 	const struct admin_ops *ops;
+	bool read_only; /* on TCP: for everybody, who may only look */
 	uid_t allowed_uid;
+	unsigned connections_max;
 	struct MHD_Daemon *daemon;
 	uv_poll_t listen_poll, mhd_poll;
 	uv_timer_t timeout_timer; /* MHD's next deadline */
 	uv_timer_t accept_timer;  /* accepts again after a lack of fds */
+	uv_timer_t peer_timer;    /* the oldest peer's time is over */
 	unsigned open_handles;
 	unsigned n_connections;
 	bool accepting, closing;
 	struct admin_request_list requests;
+	struct admin_peer_list peers;
 };
 
 /* MHD's access handler and completion notice (request.c). */
@@ -83,5 +102,35 @@ void admin_on_request_completed(void *cls, struct MHD_Connection *connection,
 void admin_wake(struct admin *admin);
 /* Before MHD stops: no connection may be suspended then. */
 void admin_resume_all(struct admin *admin);
+
+/* peers.c: a connection has come (NULL: out of memory, it is cut), its request
+ * is whole, it has gone. */
+struct admin_peer *admin_peer_add(
+    struct admin *admin, struct MHD_Connection *connection);
+void admin_peer_has_asked(struct MHD_Connection *connection);
+void admin_peer_remove(struct admin *admin, struct admin_peer *peer);
+/* Ends a connection at once, with all that waits to be sent. */
+void admin_cut(struct MHD_Connection *connection);
+/* On TCP nobody waits for a place: the oldest that has not asked yet makes
+ * room, or else the oldest of all. */
+void admin_peers_make_room(struct admin *admin);
+
+/* guard.c: what a request on TCP must not be. True: it was answered. */
+bool admin_guard_refuses(struct admin_request *request, const char *method);
+
+/* request.c: the answer, at once or after an operation. Takes root, or text of
+ * n bytes (malloc); NULL = out of memory. */
+void admin_answer(
+    struct admin_request *request, unsigned http_status, json_t *root);
+void admin_answer_text(struct admin_request *request, unsigned http_status,
+    const char *content_type, char *text, size_t n);
+void admin_answer_error(struct admin_request *request, unsigned http_status,
+    const char *code, const char *fmt, ...)
+    __attribute__((format(printf, 4, 5)));
+
+/* probes.c */
+void admin_handle_healthz(struct admin_request *request);
+void admin_handle_readyz(struct admin_request *request);
+void admin_handle_zone_health(struct admin_request *request);
 
 #endif

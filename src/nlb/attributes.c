@@ -250,7 +250,7 @@ static const struct conf_attribute attributes[] = {
 	.flags = EXT, .default_value = "/run/nlbd/nlbd.sock",
 	.help = "unix socket that nlbctl talks to"},
     {NODE(http_listen), .key = "HttpListen", .type = CONF_TYPE_ADDRESS_PORT,
-	.flags = LIVE | EXT | CONF_LATER, .default_value = "off",
+	.flags = LIVE | EXT, .default_value = "off",
 	.help = "address of the read-only HTTP interface"},
     {NODE(flow_log), .key = "FlowLog", .type = CONF_TYPE_FLOW_LOG,
 	.flags = LIVE | EXT, .default_value = "off",

@@ -306,6 +306,42 @@ check_load_balancer(struct conf_parser *p)
 		    "write none");
 }
 
+static bool
+listener_takes(const struct conf *conf, const struct conf_listener *l,
+    const struct addr *a)
+{
+	if (l->port != a->port)
+		return false;
+	if (addr_ip_equal(&l->address, a) || is_wildcard(conf, l, a->family))
+		return true;
+	return addr_is_unspecified(a) && l->address.family == a->family;
+}
+
+static void
+check_http_listen(struct conf_parser *p)
+{
+	const struct conf *conf = p->conf;
+	const struct addr *http = &conf->node.http_listen;
+
+	if (http->family == ADDR_NONE)
+		return;
+	for (size_t i = 0; i < conf->n_listeners; i++) {
+		if (!listener_takes(conf, &conf->listeners[i], http))
+			continue;
+		conf_error(p, conf_value_of(p, CONF_NODE, 0, "HttpListen"),
+		    "port %u is the one of [listener %s] too, at the same "
+		    "address; choose another port",
+		    http->port, conf->listeners[i].name);
+		return;
+	}
+	if (!addr_is_loopback(http))
+		conf_warning(p, conf_value_of(p, CONF_NODE, 0, "HttpListen"),
+		    "everybody who can reach this address sees clients, "
+		    "targets and metrics; let only your monitoring reach the "
+		    "port, or take 127.0.0.1:%u",
+		    http->port);
+}
+
 void
 conf_check(struct conf_parser *p)
 {
@@ -318,6 +354,7 @@ conf_check(struct conf_parser *p)
 		    "nlbd.ini(5) has a small example to start from");
 	check_load_balancer(p);
 	check_listener_places(p);
+	check_http_listen(p);
 	check_quotas(p);
 	/* What failed to parse makes other things look unused. */
 	if (p->sound) {

@@ -62,6 +62,7 @@ make_memfd(const struct conf *conf)
 /* Everything a new config needs, made before anything changes. */
 struct prepared {
 	struct sockets sockets;
+	struct http_listen http;
 	uint16_t *target_slots;
 	int conf_fd;
 };
@@ -70,6 +71,7 @@ static void
 drop_prepared(struct prepared *p)
 {
 	sockets_drop(&p->sockets);
+	http_listen_close(&p->http);
 	free(p->target_slots);
 	if (p->conf_fd != -1)
 		close(p->conf_fd);
@@ -81,7 +83,7 @@ prepare(struct daemon *d, const struct conf *conf, struct prepared *p,
 {
 	int rc;
 
-	*p = (struct prepared){.conf_fd = -1};
+	*p = (struct prepared){.conf_fd = -1, .http.fd = -1};
 	rc = registry_can_apply(&d->registry, conf);
 	if (rc < 0) {
 		snprintf(why, size,
@@ -93,6 +95,11 @@ prepare(struct daemon *d, const struct conf *conf, struct prepared *p,
 	    d->lock_path, &p->sockets, why, size);
 	if (rc < 0)
 		return rc;
+	rc = http_listen_prepare(d, conf, &p->http, why, size);
+	if (rc < 0) {
+		drop_prepared(p);
+		return rc;
+	}
 	p->conf_fd = make_memfd(conf);
 	p->target_slots =
 	    calloc(conf_count_targets(conf) + 1, sizeof(*p->target_slots));
@@ -158,6 +165,7 @@ daemon_apply_config(
 		return rc;
 	/* From here on nothing fails that could leave a mixture. */
 	sockets_commit(&d->sockets, &p.sockets);
+	http_listen_commit(d, &p.http);
 	take_listener_slots(d);
 	free(d->target_slots);
 	d->target_slots = p.target_slots;

@@ -386,6 +386,7 @@ make_parts(struct daemon *d, const struct conf *conf)
 		    on_check_result, &d->checker);
 	if (rc < 0)
 		return rc;
+	daemon_fill_ops(d, &d->admin_ops);
 	registry_init(&d->registry, d->sb, d->checker, end_flows_of_target, d);
 	uv_timer_init(&d->loop, &d->tick);
 	uv_timer_init(&d->loop, &d->hup_delay);
@@ -397,11 +398,9 @@ make_parts(struct daemon *d, const struct conf *conf)
 static int
 serve(struct daemon *d)
 {
-	struct admin_ops ops;
-	int rc;
+	int rc = admin_create(
+	    &d->loop, d->admin_fd, geteuid(), &d->admin_ops, &d->admin);
 
-	daemon_fill_ops(d, &ops);
-	rc = admin_create(&d->loop, d->admin_fd, geteuid(), &ops, &d->admin);
 	if (rc < 0)
 		return fail(
 		    EXIT_CODE_OS, "cannot start the admin interface", rc);
@@ -471,6 +470,7 @@ clean_up(struct daemon *d)
 	block_signals();
 	if (d->admin != NULL)
 		admin_destroy(d->admin);
+	http_listen_close(&d->http);
 	/* Nobody hears the answers any more, but requests wait for them. */
 	daemon_finish_reloads(d);
 	daemon_finish_flows(d);
@@ -506,7 +506,7 @@ daemon_main(const struct daemon_options *options)
 
 	d.options = *options;
 	d.lock_fd = d.admin_fd = d.conf_fd = d.sb_fd = -1;
-	d.flow_log.fd = -1;
+	d.flow_log.fd = d.http.fd = -1;
 	d.start_ms = daemon_now_ms(&d);
 	d.start_wall_ms = daemon_wall_ms();
 	TAILQ_INIT(&d.reload_waiters);

@@ -35,6 +35,13 @@ struct daemon_options {
 	struct conf_options conf_options;
 };
 
+/* The admin interface on TCP: HttpListen. Zeroed with fd -1: off. */
+struct http_listen {
+	struct addr addr;
+	int fd;
+	struct admin *admin;
+};
+
 /* Somebody waits for a generation to be in force in all workers. */
 struct reload_waiter {
 	TAILQ_ENTRY(reload_waiter) entry;
@@ -95,7 +102,9 @@ struct daemon {
 	struct workers workers;
 	struct registry registry;
 	struct checker *checker;
+	struct admin_ops admin_ops;
 	struct admin *admin;
+	struct http_listen http;
 	struct flow_log flow_log;
 	uint16_t *target_slots; /* per target of conf, in its order */
 	size_t n_targets;
@@ -133,6 +142,13 @@ int daemon_apply_config(
 int daemon_send_config(struct daemon *d, struct worker_process *w);
 /* MaxFlowsPerSource in numbers, 0 = off. */
 uint32_t daemon_source_limit(const struct daemon *d);
+
+/* http_listen.c: opens what conf wants, if that is new; 0, or a negative errno
+ * with one sentence in why. It is then committed or closed. */
+int http_listen_prepare(struct daemon *d, const struct conf *conf,
+    struct http_listen *out, char *why, size_t size);
+void http_listen_commit(struct daemon *d, struct http_listen *prepared);
+void http_listen_close(struct http_listen *h);
 
 /* reload.c */
 int daemon_reload(void *owner, admin_verdict_cb cb, void *arg);

@@ -4,6 +4,7 @@
 #include "admin_fixture.h"
 
 #include <errno.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -12,36 +13,62 @@
 #include "support/loop_support.h"
 
 static int
-open_listener(struct admin_fixture *f)
+open_listener(struct admin_fixture *f, int family)
 {
-	f->listen_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	struct sockaddr_in *in = (struct sockaddr_in *)&f->addr;
+
+	f->listen_fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (f->listen_fd == -1)
 		return -1;
 	/* No name given: the kernel picks a free abstract one, no file. */
-	f->addr.sun_family = AF_UNIX;
+	f->addr.ss_family = (sa_family_t)family;
+	f->addr_len = sizeof(sa_family_t);
+	if (family == AF_INET) {
+		in->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+		f->addr_len = sizeof(*in);
+	}
+	if (bind(f->listen_fd, (struct sockaddr *)&f->addr, f->addr_len) != 0)
+		return -1;
 	f->addr_len = sizeof(f->addr);
-	if (bind(f->listen_fd, (struct sockaddr *)&f->addr,
-		sizeof(f->addr.sun_family)) != 0 ||
-	    listen(f->listen_fd, 32) != 0 ||
+	if (listen(f->listen_fd, 128) != 0 ||
 	    getsockname(
 		f->listen_fd, (struct sockaddr *)&f->addr, &f->addr_len) != 0)
 		return -1;
 	return 0;
 }
 
-int
-admin_fixture_setup(void **state)
+static struct admin_fixture *
+fixture_create(int family)
 {
 	struct admin_fixture *f = calloc(1, sizeof(*f));
 
-	if (f == NULL || uv_loop_init(&f->loop) != 0 || open_listener(f) != 0)
-		return -1;
+	if (f == NULL || uv_loop_init(&f->loop) != 0 ||
+	    open_listener(f, family) != 0)
+		return NULL;
 	admin_fake_init(&f->fake, uv_now(&f->loop));
-	if (admin_create(
-		&f->loop, f->listen_fd, getuid(), &f->fake.ops, &f->admin) != 0)
-		return -1;
+	return f;
+}
+
+int
+admin_fixture_setup(void **state)
+{
+	struct admin_fixture *f = fixture_create(AF_UNIX);
+
 	*state = f;
-	return 0;
+	return f == NULL ? -1
+			 : admin_create(&f->loop, f->listen_fd, getuid(),
+			       &f->fake.ops, &f->admin);
+}
+
+int
+admin_fixture_setup_http(void **state)
+{
+	struct admin_fixture *f = fixture_create(AF_INET);
+
+	*state = f;
+	return f == NULL ? -1
+			 : admin_create_http(
+			       &f->loop, f->listen_fd, &f->fake.ops, &f->admin);
 }
 
 int
@@ -90,7 +117,7 @@ client_open(struct admin_fixture *f)
 
 	assert_true(f->n_clients < CLIENTS_MAX);
 	client = &f->clients[f->n_clients];
-	client->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	client->fd = socket(f->addr.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	assert_true(client->fd != -1);
 	assert_i64(
 	    connect(client->fd, (struct sockaddr *)&f->addr, f->addr_len), 0);
@@ -99,6 +126,24 @@ client_open(struct admin_fixture *f)
 	f->n_clients++;
 	assert_i64(uv_poll_start(&client->poll, UV_READABLE, on_client), 0);
 	return client;
+}
+
+static void
+on_client_gone(uv_poll_t *poll, int status, int events)
+{
+	struct admin_client *client = poll->data;
+
+	(void)status;
+	(void)events;
+	client->ended = true;
+	uv_poll_stop(poll);
+}
+
+void
+client_stop_reading(struct admin_client *client)
+{
+	assert_i64(
+	    uv_poll_start(&client->poll, UV_DISCONNECT, on_client_gone), 0);
 }
 
 void
@@ -137,7 +182,8 @@ client_ask(struct admin_fixture *f, const char *line)
 	int n;
 
 	n = snprintf(head, sizeof(head),
-	    "%s HTTP/1.1\r\nHost: nlbd\r\nConnection: close\r\n\r\n", line);
+	    "%s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
+	    line);
 	assert_true(n > 0 && (size_t)n < sizeof(head));
 	client_send(client, head, (size_t)n);
 	return client;

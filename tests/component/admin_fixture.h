@@ -7,13 +7,12 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <jansson.h>
 #include <uv.h>
 
 #include "admin_fake.h"
 
-#define CLIENTS_MAX 24
+#define CLIENTS_MAX 80
 #define CLIENT_TEXT_MAX 65536
 
 struct admin_client {
@@ -29,19 +28,23 @@ struct admin_fixture {
 	struct admin_fake fake;
 	struct admin *admin; /* NULL once a test destroyed it */
 	int listen_fd;
-	struct sockaddr_un addr;
+	struct sockaddr_storage addr;
 	socklen_t addr_len;
 	struct admin_client clients[CLIENTS_MAX];
 	size_t n_clients;
 };
 
 int admin_fixture_setup(void **state);
+/* The read-only server on TCP. */
+int admin_fixture_setup_http(void **state);
 int admin_fixture_teardown(void **state);
 
 /* Connects; fails the test when it cannot. */
 struct admin_client *client_open(struct admin_fixture *f);
 void client_send(struct admin_client *client, const void *bytes, size_t n);
 void client_close(struct admin_client *client);
+/* Takes nothing more, but still sees the connection's end. */
+void client_stop_reading(struct admin_client *client);
 bool client_has_ended(void *client);
 bool client_has_text(void *client);
 

@@ -212,7 +212,7 @@ a_lack_of_descriptors_passes(void **state)
 
 /* A child of another user: 0 = refused with 403 or a reset. */
 static int
-ask_as_nobody(const struct sockaddr_un *addr, socklen_t len)
+ask_as_nobody(const struct sockaddr_storage *addr, socklen_t len)
 {
 	static const char head[] = "GET /v1/status HTTP/1.1\r\nHost: n\r\n"
 				   "Connection: close\r\n\r\n";

@@ -1,0 +1,129 @@
+/*
+ * Connections by age: on TCP each has a bounded time in all, however slowly it
+ * goes on asking or reading, and the silent make room for those who ask.
+ */
+#include "admin/server.h"
+
+#include <stdlib.h>
+#include <sys/socket.h>
+
+void
+admin_cut(struct MHD_Connection *connection)
+{
+	/* What waits to be sent is not worth the kernel's memory. */
+	struct linger now = {.l_onoff = 1, .l_linger = 0};
+	const union MHD_ConnectionInfo *info;
+
+	info = MHD_get_connection_info(
+	    connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+	if (info == NULL)
+		return;
+	/* MHD has no call to end a connection: it sees an end of file. */
+	(void)setsockopt(
+	    info->connect_fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
+	(void)shutdown(info->connect_fd, SHUT_RDWR);
+}
+
+static void
+peer_cut(struct admin_peer *peer)
+{
+	if (!peer->cut)
+		admin_cut(peer->connection);
+	peer->cut = true;
+}
+
+static void on_peer_timer(uv_timer_t *timer);
+
+/* Waits for the oldest one's end. */
+static void
+watch_oldest(struct admin *admin)
+{
+	const struct admin_peer *peer = TAILQ_FIRST(&admin->peers);
+	uint64_t end_ms, now_ms = uv_now(admin->loop);
+
+	if (!admin->read_only || admin->closing)
+		return;
+	while (peer != NULL && peer->cut)
+		peer = TAILQ_NEXT(peer, entry);
+	if (peer == NULL) {
+		uv_timer_stop(&admin->peer_timer);
+		return;
+	}
+	end_ms = peer->since_ms + ADMIN_HTTP_LIFETIME_MS;
+	uv_timer_start(&admin->peer_timer, on_peer_timer,
+	    end_ms > now_ms ? end_ms - now_ms : 0, 0);
+}
+
+static void
+on_peer_timer(uv_timer_t *timer)
+{
+	struct admin *admin = timer->data;
+	struct admin_peer *peer;
+
+	TAILQ_FOREACH (peer, &admin->peers, entry) {
+		if (peer->since_ms + ADMIN_HTTP_LIFETIME_MS >
+		    uv_now(admin->loop))
+			break;
+		peer_cut(peer);
+	}
+	watch_oldest(admin);
+}
+
+struct admin_peer *
+admin_peer_add(struct admin *admin, struct MHD_Connection *connection)
+{
+	struct admin_peer *peer = calloc(1, sizeof(*peer));
+
+	if (peer == NULL) {
+		admin_cut(connection);
+		return NULL;
+	}
+	peer->connection = connection;
+	peer->since_ms = uv_now(admin->loop);
+	TAILQ_INSERT_TAIL(&admin->peers, peer, entry);
+	if (TAILQ_FIRST(&admin->peers) == peer)
+		watch_oldest(admin);
+	return peer;
+}
+
+void
+admin_peer_has_asked(struct MHD_Connection *connection)
+{
+	const union MHD_ConnectionInfo *info;
+	struct admin_peer *peer;
+
+	info = MHD_get_connection_info(
+	    connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+	peer = info == NULL ? NULL : info->socket_context;
+	if (peer != NULL)
+		peer->has_asked = true;
+}
+
+void
+admin_peer_remove(struct admin *admin, struct admin_peer *peer)
+{
+	if (peer == NULL)
+		return;
+	TAILQ_REMOVE(&admin->peers, peer, entry);
+	free(peer);
+	watch_oldest(admin);
+}
+
+void
+admin_peers_make_room(struct admin *admin)
+{
+	struct admin_peer *peer, *oldest = NULL;
+
+	TAILQ_FOREACH (peer, &admin->peers, entry) {
+		if (peer->cut)
+			continue;
+		if (!peer->has_asked) {
+			peer_cut(peer);
+			return;
+		}
+		if (oldest == NULL)
+			oldest = peer;
+	}
+	if (oldest != NULL)
+		peer_cut(oldest);
+}
