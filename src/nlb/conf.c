@@ -52,6 +52,15 @@ conf_count_targets(const struct conf *conf)
 	return n;
 }
 
+bool
+conf_preserves_client_ip(const struct conf *conf)
+{
+	for (size_t i = 0; i < conf->n_target_groups; i++)
+		if (conf->target_groups[i].preserve_client_ip)
+			return true;
+	return false;
+}
+
 const struct conf_target_group *
 conf_find_target_group(const struct conf *conf, const char *name)
 {

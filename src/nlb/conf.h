@@ -231,11 +231,22 @@ struct conf_diags {
 	size_t n, n_errors, n_warnings, n_suppressed;
 };
 
+/* What this machine offers to groups that preserve client addresses. */
+struct conf_machine {
+	bool transparent; /* sockets may have addresses of other machines */
+	/* By family (enum conf_ip_address_type, IPv4 or IPv6): packets for
+	 * other machines' addresses reach sockets here. True if not known. */
+	bool diverts[CONF_IPV6 + 1];
+};
+
 struct conf_options {
 	bool strict_aws; /* what AWS refuses but works here is an error */
 	/* These very bytes have passed conf_parse in another process: what
 	 * iniparser reads in them is known to be the same. */
 	bool parsed_before;
+	/* Asked when a group needs it. NULL: the file is for some other place
+	 * or time. */
+	void (*ask_machine)(struct conf_machine *out);
 };
 
 /*
@@ -272,6 +283,9 @@ const struct conf_target_group *conf_find_target_group(
     const struct conf *conf, const char *name);
 const struct conf_listener *conf_find_listener(
     const struct conf *conf, const char *name);
+
+/* Is preserve_client_ip.enabled on in any target group? */
+bool conf_preserves_client_ip(const struct conf *conf);
 
 /* Is cross-zone on for the group? Its own word, or the load balancer's. */
 bool conf_group_crosses_zones(

@@ -369,4 +369,5 @@ conf_check(struct conf_parser *p)
 	conf_check_targets(p);
 	if (p->sound)
 		conf_check_sources(p);
+	conf_check_client_ip(p);
 }

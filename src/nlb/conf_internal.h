@@ -48,6 +48,7 @@ struct conf_parser {
 	const char *bytes;
 	size_t len;
 	bool strict_aws, parsed_before;
+	void (*ask_machine)(struct conf_machine *out); /* or NULL */
 	struct conf_diags *diags;
 	struct conf_scan scan;
 	struct conf *conf;
@@ -169,6 +170,7 @@ void conf_check_targets(struct conf_parser *p);
 /* Of one target group; fills in the timeout's default. */
 void conf_check_health(struct conf_parser *p, size_t group);
 void conf_check_sources(struct conf_parser *p);
+void conf_check_client_ip(struct conf_parser *p);
 /* Does this listener listen at a (address and port)? */
 bool conf_listener_covers(const struct conf *conf,
     const struct conf_listener *listener, const struct addr *a);

@@ -152,7 +152,8 @@ conf_parse(const char *bytes, size_t len, const struct conf_options *options,
 	    .len = len,
 	    .diags = diags,
 	    .strict_aws = options->strict_aws,
-	    .parsed_before = options->parsed_before};
+	    .parsed_before = options->parsed_before,
+	    .ask_machine = options->ask_machine};
 	size_t errors = diags->n_errors;
 	int result = 0;
 

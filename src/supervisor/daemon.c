@@ -15,6 +15,7 @@
 
 #include "base/log.h"
 #include "supervisor/lock.h"
+#include "supervisor/machine.h"
 #include "supervisor/notify.h"
 
 #define TICK_MS 250
@@ -505,6 +506,7 @@ daemon_main(const struct daemon_options *options)
 	int rc;
 
 	d.options = *options;
+	d.options.conf_options.ask_machine = machine_ask;
 	d.lock_fd = d.admin_fd = d.conf_fd = d.sb_fd = -1;
 	d.flow_log.fd = d.http.fd = -1;
 	d.start_ms = daemon_now_ms(&d);

@@ -50,8 +50,9 @@ take_admin_socket(struct daemon *d)
 }
 
 static int
-become_user(struct daemon *d, const char *user)
+become_user(struct daemon *d, const struct conf *conf)
 {
+	const char *user = conf->node.user;
 	char why[512];
 	uid_t uid;
 	gid_t gid;
@@ -61,7 +62,8 @@ become_user(struct daemon *d, const char *user)
 			   chown(d->admin_path, uid, gid) == -1))
 		log_warning("cannot give %s to %s: %s", d->admin_path, user,
 		    strerror(errno));
-	rc = privileges_drop(user, why, sizeof(why));
+	rc = privileges_drop(
+	    user, conf_preserves_client_ip(conf), why, sizeof(why));
 	if (rc < 0) {
 		log_error("%s", why);
 		return EXIT_CODE_OS;
@@ -86,7 +88,7 @@ daemon_take_place(struct daemon *d, const struct conf *conf)
 	if (rc != EXIT_CODE_OK)
 		return rc;
 	if (geteuid() == 0 && user[0] != '\0')
-		return become_user(d, user);
+		return become_user(d, conf);
 	if (geteuid() == 0) {
 		log_warning("running as root: set User in [node]");
 		return EXIT_CODE_OK;
@@ -96,7 +98,8 @@ daemon_take_place(struct daemon *d, const struct conf *conf)
 		    "User = %s: not started as root, nothing to drop", user);
 	rc = privileges_keep_to_ourselves();
 	if (rc < 0)
-		log_warning("the workers may keep CAP_NET_BIND_SERVICE: %s",
+		log_warning("the workers may have other privileges than they "
+			    "need: %s",
 		    strerror(-rc));
 	return EXIT_CODE_OK;
 }

@@ -3,13 +3,13 @@
 
 #include <errno.h>
 #include <grp.h>
-#include <linux/capability.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/syscall.h>
 #include <unistd.h>
+
+#include "ipc/capabilities.h"
 
 int
 privileges_find_user(const char *user, uid_t *uid, gid_t *gid)
@@ -23,21 +23,18 @@ privileges_find_user(const char *user, uid_t *uid, gid_t *gid)
 	return 0;
 }
 
-/* Two words of three masks, by the system call: libcap is not worth it. */
+/* Binding low ports on reload is ours alone. */
 static int
-keep_bind_service_alone(void)
+keep_capabilities(bool client_ip)
 {
-	struct __user_cap_header_struct header = {
-	    .version = _LINUX_CAPABILITY_VERSION_3};
-	struct __user_cap_data_struct data[2] = {0};
-	__u32 mask = 1U << CAP_NET_BIND_SERVICE;
+	uint32_t transparent = client_ip ? capabilities_transparent() : 0;
+	int rc = capabilities_limit(CAPABILITIES_BIND | transparent);
 
-	data[0].effective = data[0].permitted = mask;
-	return syscall(SYS_capset, &header, data) == -1 ? -errno : 0;
+	return rc < 0 ? rc : capabilities_pass_on(transparent);
 }
 
 int
-privileges_drop(const char *user, char *why, size_t why_size)
+privileges_drop(const char *user, bool client_ip, char *why, size_t why_size)
 {
 	const char *step = "getpwnam";
 	uid_t uid;
@@ -68,7 +65,7 @@ privileges_drop(const char *user, char *why, size_t why_size)
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == -1)
 		goto fail;
 	step = "capset";
-	rc = keep_bind_service_alone();
+	rc = keep_capabilities(client_ip);
 	if (rc == 0)
 		return 0;
 	errno = -rc;
@@ -81,8 +78,9 @@ fail:
 int
 privileges_keep_to_ourselves(void)
 {
-	if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) == -1)
-		return -errno;
-	/* The binary's own capabilities count for us alone as well. */
+	int rc = capabilities_pass_on(capabilities_transparent());
+
+	if (rc < 0)
+		return rc;
 	return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == -1 ? -errno : 0;
 }

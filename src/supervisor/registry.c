@@ -438,7 +438,10 @@ apply_target(struct registry *r, const struct conf_target_group *tg,
 	    .unhealthy_threshold_count = tg->unhealthy_threshold_count,
 	    .deregistration_delay_s = tg->deregistration_delay_s,
 	    .unhealthy_draining_interval_s = tg->unhealthy_draining_interval_s,
-	    .passive_checks = tg->passive_checks && !tg->stickiness_enabled,
+	    /* With client addresses kept, a failure may be one client's: a
+	     * target's firewall that bans it must not cost the others. */
+	    .passive_checks = tg->passive_checks && !tg->stickiness_enabled &&
+			      !tg->preserve_client_ip,
 	};
 	apply_use(r, t, tg, ct, now_ms);
 	*slot = t->slot;

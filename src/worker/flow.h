@@ -68,6 +68,7 @@ struct flow {
 	bool fin_seen;
 	bool reset_by_client; /* FLUSHING: the dead side */
 	bool proxy_v2;        /* the target expects a PROXY v2 header */
+	bool as_client;       /* it is reached from the client's address */
 	bool in_busy, in_flushing;
 };
 

@@ -14,7 +14,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/log.h"
+#include "nlb/client_ip.h"
 #include "nlb/forward.h"
+#include "worker/client_source.h"
 
 static struct worker *
 worker_of(const struct flow *f)
@@ -141,12 +144,13 @@ is_shortage(int err)
 	       err == ENOMEM;
 }
 
-/* 0 under way, 1 connected, or a positive errno as its negative. */
+/* From source, or with source NULL from an address of our own. 0 with *out,
+ * connected or about to be, or a negative errno. */
 static int
-start_connect(struct flow *f, const struct addr *target)
+connect_from(struct flow *f, const struct addr *source, int *out)
 {
-	struct worker *w = worker_of(f);
-	uint32_t unallocated;
+	const struct addr *target = &f->target_addr;
+	uint32_t unallocated = 0;
 	int fd, rc;
 
 	fd = socket(target->family == ADDR_IPV6 ? AF_INET6 : AF_INET,
@@ -154,15 +158,47 @@ start_connect(struct flow *f, const struct addr *target)
 	if (fd == -1)
 		return -errno;
 	set_target_options(fd);
-	rc = source_addresses_connect(
-	    &w->source_addresses, fd, target, &unallocated);
+	if (source != NULL)
+		rc = client_source_connect(fd, source, target);
+	else
+		rc = source_addresses_connect(
+		    &worker_of(f)->source_addresses, fd, target, &unallocated);
+	if (source != NULL && source->port == 0 && rc == -EADDRNOTAVAIL)
+		unallocated = 1;
 	if (unallocated > 0)
 		sb_add(&f->listener->counters->port_allocation_errors,
 		    unallocated);
-	if (rc < 0 && rc != -EINPROGRESS && rc != -EINTR) {
+	if (rc < 0 && rc != -EINPROGRESS && rc != -EINTR)
 		close(fd);
+	else
+		*out = fd;
+	return rc;
+}
+
+/* The client's port goes along where it can. */
+static int
+connect_as_client(struct flow *f, int *out)
+{
+	struct addr source = f->client_addr;
+	int rc = connect_from(f, &source, out);
+
+	if (rc != -EADDRNOTAVAIL)
 		return rc;
-	}
+	source.port = 0;
+	return connect_from(f, &source, out);
+}
+
+/* 0 under way, 1 connected, or a positive errno as its negative. */
+static int
+start_connect(struct flow *f)
+{
+	struct worker *w = worker_of(f);
+	int fd = -1;
+	int rc = f->as_client ? connect_as_client(f, &fd)
+			      : connect_from(f, NULL, &fd);
+
+	if (fd == -1)
+		return rc;
 	f->target.fd = fd;
 	f->target.readable = f->target.writable = false;
 	f->target.fin_pending = f->target.urgent = false;
@@ -186,6 +222,8 @@ take_target(struct flow *f, int index)
 	f->target_slot = g->slots[index];
 	f->target_addr = g->addrs[index];
 	f->proxy_v2 = g->proxy_v2;
+	f->as_client = g->preserve_client_ip &&
+		       client_ip_is_preserved(&f->client_addr, &f->target_addr);
 	f->connect_start_ns = uv_hrtime();
 	f->deadline_ms = w->poller.now_ms + g->connect_timeout_ms;
 	if (f->deadline_ms > f->connect_total_ms)
@@ -351,7 +389,7 @@ flow_connect_next(struct flow *f)
 			return;
 		}
 		take_target(f, index);
-		rc = start_connect(f, &f->target_addr);
+		rc = start_connect(f);
 		if (rc >= 0) {
 			flow_rearm(f, f->deadline_ms);
 			if (rc == 1)
@@ -435,6 +473,23 @@ flow_connect_event(struct flow *f, uint32_t events)
 		connected(f);
 }
 
+/* The one sign of a way back that does not lead here: the target's own checks
+ * are well, for they come from our address. */
+static void
+log_silence(const struct flow *f)
+{
+	static struct log_limit limit = LOG_LIMIT(1);
+	char client[ADDR_IP_STRLEN], target[ADDR_STRLEN];
+
+	if (!f->as_client || !log_allowed(&limit, worker_of(f)->poller.now_ms))
+		return;
+	addr_format_ip(&f->client_addr, client, sizeof(client));
+	log_warning("target %s does not answer the client address %s; with "
+		    "preserve_client_ip.enabled its answers must be routed to "
+		    "this machine and diverted to nlbd, see nlbd.ini(5)",
+	    addr_format(&f->target_addr, target, sizeof(target)), client);
+}
+
 void
 flow_connect_timeout(struct flow *f)
 {
@@ -446,10 +501,12 @@ flow_connect_timeout(struct flow *f)
 	}
 	/* Answered while our loop was stalled: the event is on its way, and
 	 * the deadline was ours, not the target's. */
-	if (poll(&pfd, 1, 0) == 1)
+	if (poll(&pfd, 1, 0) == 1) {
 		flow_rearm(f, worker_of(f)->poller.now_ms + WHEEL_TICK_MS);
-	else
+	} else {
+		log_silence(f);
 		failed(f, ETIMEDOUT);
+	}
 }
 
 void

@@ -49,6 +49,7 @@ group_create(const struct conf_target_group *conf, const uint16_t *slots,
 		goto fail;
 	g->stickiness = conf->stickiness_enabled;
 	g->proxy_v2 = conf->proxy_protocol_v2;
+	g->preserve_client_ip = conf->preserve_client_ip;
 	g->connect_timeout_ms = conf->connect_timeout_ms;
 	g->connect_total_ms = conf->connect_total_ms;
 	*out = g;

@@ -21,6 +21,7 @@ struct group {
 	uint16_t *slots; /* scoreboard target slots */
 	bool stickiness;
 	bool proxy_v2;
+	bool preserve_client_ip;
 	uint32_t connect_timeout_ms, connect_total_ms;
 	uint32_t refs;
 };

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "ipc/capabilities.h"
 #include "worker/flow.h"
 #include "worker/listener.h"
 
@@ -392,6 +393,9 @@ worker_main(uint32_t block_index)
 
 	log_init("nlbd");
 	ignore_signals();
+	/* Capabilities of the binary reach us whatever the supervisor does. */
+	if (geteuid() != 0)
+		(void)capabilities_limit(capabilities_transparent());
 	if (block_index >= SB_BLOCKS) {
 		log_error("--worker is for the supervisor's use");
 		return 64;

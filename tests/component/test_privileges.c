@@ -27,7 +27,9 @@
 #include "support/expect.h"
 
 #define SHOW_CAPS "--show-caps"
+#define SHOW_RAW "--show-raw"
 #define BIND_SERVICE (1ULL << CAP_NET_BIND_SERVICE)
+#define RAW (1ULL << CAP_NET_RAW)
 
 /* A number of /proc/self/status; -1: no such line. */
 static long long
@@ -76,12 +78,23 @@ show_caps(void)
 	return status_of_self("CapAmb:", 16) == 0 ? 0 : 93;
 }
 
+/* 0 when it has CAP_NET_RAW and no other. */
+static int
+show_raw(void)
+{
+	if (geteuid() == 0)
+		return 90;
+	if (status_of_self("CapEff:", 16) != RAW)
+		return 91;
+	return status_of_self("CapPrm:", 16) == RAW ? 0 : 92;
+}
+
 static int
 drop(void)
 {
 	char why[256] = "";
 
-	return privileges_drop("nobody", why, sizeof(why));
+	return privileges_drop("nobody", false, why, sizeof(why));
 }
 
 static int
@@ -144,11 +157,24 @@ exec_after_drop(void)
 }
 
 static int
+exec_after_drop_for_client_addresses(void)
+{
+	char why[256] = "";
+
+	if (privileges_drop("nobody", true, why, sizeof(why)) != 0)
+		return 1;
+	if (status_of_self("CapPrm:", 16) != (BIND_SERVICE | RAW))
+		return 2;
+	execl("/proc/self/exe", "test_privileges", SHOW_RAW, (char *)NULL);
+	return 99;
+}
+
+static int
 unknown_user(void)
 {
 	char why[256] = "";
 
-	if (privileges_drop("no-such-user", why, sizeof(why)) != -ENOENT)
+	if (privileges_drop("no-such-user", false, why, sizeof(why)) != -ENOENT)
 		return 1;
 	if (strstr(why, "User = no-such-user: no such user") == NULL)
 		return 2;
@@ -162,7 +188,7 @@ drop_without_root(void)
 
 	if (setgroups(0, NULL) == -1 || setuid(65534) == -1)
 		return 1;
-	if (privileges_drop("root", why, sizeof(why)) != -EPERM)
+	if (privileges_drop("root", false, why, sizeof(why)) != -EPERM)
 		return 2;
 	return strstr(why, "User = root: ") != NULL ? 0 : 3;
 }
@@ -254,6 +280,16 @@ exec_after_the_drop_has_nothing(void **state)
 }
 
 static void
+exec_has_what_client_addresses_need_if_that_was_asked_for(void **state)
+{
+	(void)state;
+	need_root();
+	if (runs_under_valgrind())
+		skip();
+	assert_i64(in_child(exec_after_drop_for_client_addresses), 0);
+}
+
+static void
 unknown_user_changes_nothing_and_says_what_to_do(void **state)
 {
 	(void)state;
@@ -290,6 +326,8 @@ main(int argc, char **argv)
 	    cmocka_unit_test(
 		binding_low_ports_is_the_one_capability_that_stays),
 	    cmocka_unit_test(exec_after_the_drop_has_nothing),
+	    cmocka_unit_test(
+		exec_has_what_client_addresses_need_if_that_was_asked_for),
 	    cmocka_unit_test(unknown_user_changes_nothing_and_says_what_to_do),
 	    cmocka_unit_test(drop_that_is_not_permitted_names_the_step),
 	    cmocka_unit_test(ambient_capability_stays_with_us_alone),
@@ -297,5 +335,7 @@ main(int argc, char **argv)
 
 	if (argc == 2 && strcmp(argv[1], SHOW_CAPS) == 0)
 		return show_caps();
+	if (argc == 2 && strcmp(argv[1], SHOW_RAW) == 0)
+		return show_raw();
 	return cmocka_run_group_tests(privileges, NULL, NULL);
 }

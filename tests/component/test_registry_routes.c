@@ -111,13 +111,16 @@ connects_that_fail_in_a_row_take_a_target_out_at_once(void **state)
 }
 
 static void
-no_passive_checks_with_stickiness_or_when_switched_off(void **state)
+no_passive_checks_where_failures_may_be_the_clients(void **state)
 {
 	struct fixture *f = *state;
 
 	apply(f, 0, "stickiness.enabled = true\n" ACTIVE, "");
 	check(f, 0, PROBE_SUCCESS, 10);
 	connects_fail(f, 0, 20);
+	assert_i64(target(f, 0)->health.state, TARGET_HEALTHY);
+	apply(f, 30, "preserve_client_ip.enabled = true\n" ACTIVE, "");
+	connects_fail(f, 0, 35);
 	assert_i64(target(f, 0)->health.state, TARGET_HEALTHY);
 	apply(f, 30, "PassiveHealthCheckEnabled = false\n" ACTIVE, "");
 	connects_fail(f, 0, 40);
@@ -137,7 +140,7 @@ main(void)
 	    TEST(failing_open_goes_to_the_active_targets_first),
 	    TEST(reload_makes_a_standby_target_active_without_a_health_reset),
 	    TEST(connects_that_fail_in_a_row_take_a_target_out_at_once),
-	    TEST(no_passive_checks_with_stickiness_or_when_switched_off),
+	    TEST(no_passive_checks_where_failures_may_be_the_clients),
 	};
 
 	return cmocka_run_group_tests(registry_routes, NULL, NULL);

@@ -194,8 +194,7 @@ def test_value_that_aws_refuses_warns_and_is_an_error_when_strict(lab):
 
 
 def test_later_features_are_refused_not_ignored(lab):
-    done = check(lab, edited("HealthCheckProtocol = TCP",
-                             "preserve_client_ip.enabled = true"))
+    done = check(lab, edited("Workers = 2", "FlowLogFormat = nlb"))
     assert done.returncode == EX_CONFIG
     assert "not implemented" in done.stderr
 
