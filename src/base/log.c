@@ -269,7 +269,8 @@ log_write_line(int fd, const char *line, size_t len)
 	return 0;
 }
 
-/* "2026-11-21T19:52:01.123Z nlbd: warning: ", or "<4>" for the journal. */
+/* "2026-11-21T19:52:01.123456Z nlbd: warning: ", or "<4>" for the journal. As
+ * fine as a packet capture: what came first shows when both are read. */
 static void
 format_prefix(char *dst, size_t size, enum log_level level)
 {
@@ -284,8 +285,8 @@ format_prefix(char *dst, size_t size, enum log_level level)
 	(void)clock_gettime(CLOCK_REALTIME, &now);
 	(void)gmtime_r(&now.tv_sec, &tm);
 	(void)strftime(day, sizeof(day), "%Y-%m-%dT%H:%M:%S", &tm);
-	(void)snprintf(dst, size, "%s.%03ldZ %s: %s: ", day,
-	    now.tv_nsec / 1000000, state.ident, log_level_name(level));
+	(void)snprintf(dst, size, "%s.%06ldZ %s: %s: ", day, now.tv_nsec / 1000,
+	    state.ident, log_level_name(level));
 }
 
 static void

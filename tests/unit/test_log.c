@@ -99,7 +99,7 @@ line_has_utc_time_ident_and_level(void **state)
 	text = capture_end();
 	assert_matches(text,
 	    "^20[0-9]{2}-[01][0-9]-[0-3][0-9]T[0-2][0-9]:[0-5][0-9]:[0-6][0-9]"
-	    "\\.[0-9]{3}Z nlbd: warning: target 10\\.0\\.0\\.1:587 is "
+	    "\\.[0-9]{6}Z nlbd: warning: target 10\\.0\\.0\\.1:587 is "
 	    "unhealthy\n$");
 }
 
