@@ -107,17 +107,49 @@ publish_group(struct registry *r, const char *group)
 	return mode;
 }
 
-/* Do flows go to standby targets now? By what was published last. */
-static bool
-uses_standby(const struct registry *r, const char *group)
+/* Who beside healthy active targets gets a group's flows, by what was published
+ * last. */
+struct detour {
+	bool standby;
+	bool unhealthy; /* the group fails open */
+};
+
+static struct detour
+published_detour(const struct registry *r, const char *group)
 {
+	struct detour d = {0};
 	const struct registered_target *t;
 
-	TAILQ_FOREACH (t, &r->targets, entry)
-		if (t->standby && strcmp(t->group, group) == 0 &&
-		    atomic_load(&r->sb->targets[t->slot].flags) == SB_ROUTABLE)
-			return true;
-	return false;
+	TAILQ_FOREACH (t, &r->targets, entry) {
+		const struct sb_target_state *s = &r->sb->targets[t->slot];
+		uint32_t flags = atomic_load(&s->flags);
+
+		if (strcmp(t->group, group) != 0)
+			continue;
+		d.standby = d.standby || (t->standby && flags == SB_ROUTABLE);
+		/* One that no check has seen yet is no news. */
+		d.unhealthy = d.unhealthy ||
+			      ((flags & SB_FAIL_OPEN) != 0 &&
+				  atomic_load(&s->state) == TARGET_UNHEALTHY);
+	}
+	return d;
+}
+
+static void
+log_detour(
+    const struct registry *r, const char *group, const struct detour *before)
+{
+	struct detour now = published_detour(r, group);
+
+	if (now.standby != before->standby)
+		log_warning("target group %s: new flows go to its %s targets",
+		    group, now.standby ? "standby" : "active");
+	if (now.unhealthy && !before->unhealthy)
+		log_warning("target group %s fails open: too few healthy "
+			    "targets, new flows go to all of them",
+		    group);
+	else if (!now.unhealthy && before->unhealthy)
+		log_notice("target group %s no longer fails open", group);
 }
 
 /* ---- state changes ---------------------------------------------------- */
@@ -144,21 +176,12 @@ static void
 on_state_changed(struct registry *r, struct registered_target *t,
     enum target_state before, const char *detail)
 {
-	bool was_open =
-	    (atomic_load(&r->sb->targets[t->slot].flags) & SB_FAIL_OPEN) != 0;
-	bool was_standby = uses_standby(r, t->group);
+	struct detour detour = published_detour(r, t->group);
 	enum group_mode mode = publish_group(r, t->group);
-	bool fail_open = group_mode_is_open(mode);
 
 	log_state(t, detail);
-	if ((mode == GROUP_STANDBY) != was_standby)
-		log_warning("target group %s: new flows go to its %s targets",
-		    t->group, was_standby ? "active" : "standby");
-	if (fail_open && !was_open && t->health.state == TARGET_UNHEALTHY)
-		log_warning("target group %s fails open: too few healthy "
-			    "targets, new flows go to all of them",
-		    t->group);
-	if (t->health.state != TARGET_UNHEALTHY || fail_open)
+	log_detour(r, t->group, &detour);
+	if (t->health.state != TARGET_UNHEALTHY || group_mode_is_open(mode))
 		return;
 	if (before == TARGET_UNHEALTHY_DRAINING || t->unhealthy_termination)
 		r->end_flows(r->owner, t->slot, FLOW_END_TARGET_UNHEALTHY);
@@ -484,8 +507,13 @@ registry_apply(struct registry *r, const struct conf *conf, uint64_t now_ms,
 	TAILQ_FOREACH (t, &r->targets, entry)
 		if (t->in_config && t->applied != r->n_applied)
 			deregister(r, t, now_ms);
-	for (size_t i = 0; i < conf->n_target_groups; i++)
-		publish_group(r, conf->target_groups[i].name);
+	for (size_t i = 0; i < conf->n_target_groups; i++) {
+		const char *group = conf->target_groups[i].name;
+		struct detour detour = published_detour(r, group);
+
+		publish_group(r, group);
+		log_detour(r, group, &detour);
+	}
 	/* Those whose whole group is gone are in no group of conf. */
 	TAILQ_FOREACH (t, &r->targets, entry)
 		if (!t->in_config)

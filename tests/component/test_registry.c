@@ -119,6 +119,26 @@ group_without_a_healthy_target_fails_open_and_says_so(void **state)
 		check(f, 0, PROBE_SUCCESS, ++t);
 	assert_u64(flags(f, f->slots[0]), SB_ROUTABLE);
 	assert_u64(flags(f, f->slots[1]), 0);
+	assert_u64(log_lines_with("target group a no longer fails open"), 1);
+}
+
+static void
+group_that_loses_its_last_healthy_target_by_reload_says_so_too(void **state)
+{
+	struct fixture *f = *state;
+
+	apply(f, 0, ONE TWO, "");
+	assert_false(log_has("fails open")); /* nobody was checked yet */
+	check(f, 0, PROBE_SUCCESS, 1);
+	check(f, 1, PROBE_FAILURE, 1);
+	check(f, 1, PROBE_FAILURE, 2);
+	assert_false(log_has("fails open"));
+	apply(f, 3, TWO, "");
+	assert_u64(flags(f, f->slots[0]), SB_ROUTABLE | SB_FAIL_OPEN);
+	assert_u64(log_lines_with("target group a fails open"), 1);
+	apply(f, 4, ONE TWO, "");
+	check(f, 0, PROBE_SUCCESS, 5);
+	assert_u64(log_lines_with("target group a no longer fails open"), 1);
 }
 
 static void
@@ -455,6 +475,8 @@ main(void)
 	    TEST(check_goes_to_the_check_port_at_the_groups_interval),
 	    TEST(check_that_no_outbound_rule_allows_is_blocked),
 	    TEST(group_without_a_healthy_target_fails_open_and_says_so),
+	    TEST(
+		group_that_loses_its_last_healthy_target_by_reload_says_so_too),
 	    TEST(void_check_changes_nothing),
 	    TEST(late_result_of_a_target_that_is_gone_is_ignored),
 	    TEST(group_no_listener_uses_is_unused_and_not_checked),
