@@ -58,7 +58,7 @@ class Load:
         argv = [sys.executable, HERE / "load_main.py", "--to",
                 f"[{to[0]}]:{to[1]}", "--sources", *sources]
         for key, value in options.items():
-            argv += [f"--{key}", value]
+            argv += [f"--{key}"] if value is True else [f"--{key}", value]
         self._process = Process(network.client.command(argv), name="load",
                                 stdin=subprocess.PIPE)
 
@@ -94,6 +94,7 @@ class Result:
         self.targets = values["targets"]
         self.by_source = values["by_source"]
         self.rate = values["rate"]
+        self.rounds = values["rounds"]  # lines echoed, mails submitted
         self.slowest_connect = values["slowest_connect"]
         self.text = text
 

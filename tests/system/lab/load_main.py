@@ -1,9 +1,9 @@
 """Client sessions at a given rate, each with one outcome.
 
-A session connects, reads the greeting, has one line echoed, sends FIN and
-waits for FIN. `held` sessions stay and have a line echoed every 0.2 s until
-the end. Runs until `--count` sessions are done or stdin closes; prints one
-JSON object with the outcomes.
+A session connects, reads the greeting, has one line echoed (with --smtp: it
+submits a mail and says QUIT), sends FIN and waits for FIN. `held` sessions
+stay and do the same again every 0.2 s until the end. Runs until `--count`
+sessions are done or stdin closes; prints one JSON object with the outcomes.
 
 Outcomes: ok; refused, connect-reset, connect-timeout (never connected);
 reset, eof (after the connect: the stream was cut); silent (no answer within
@@ -21,7 +21,43 @@ import sys
 import time
 
 PING_S = 0.2
-CONNECTING, GREETING, ECHOING, CLOSING, RESTING = range(5)
+CONNECTING, GREETING, TALKING, CLOSING, RESTING = range(5)
+
+
+class Echo:
+    """A line and the same line back."""
+    opening, farewell = [], []
+
+    @staticmethod
+    def round(session):
+        session.rounds += 1
+        line = (f"{session.number} {session.rounds} " + "x" * 40
+                + "\r\n").encode()
+        return [(line, line)]
+
+    @staticmethod
+    def is_whole(reply):
+        return reply.endswith(b"\r\n")
+
+
+class Smtp:
+    """A mail, from MAIL to the 250 that takes it over."""
+    opening = [(b"EHLO client.example.test\r\n", b"250")]
+    farewell = [(b"QUIT\r\n", b"221 ")]
+
+    @staticmethod
+    def round(session):
+        session.rounds += 1
+        body = (f"Subject: {session.number} {session.rounds}\r\n\r\n"
+                + ("x" * 70 + "\r\n") * 20 + ".\r\n").encode()
+        return [(b"MAIL FROM:<alice@example.test>\r\n", b"250 "),
+                (b"RCPT TO:<bob@example.test>\r\n", b"250 "),
+                (b"DATA\r\n", b"354 "), (body, b"250 ")]
+
+    @staticmethod
+    def is_whole(reply):
+        last = reply[:-2].rpartition(b"\r\n")[2]
+        return reply.endswith(b"\r\n") and last[3:4] == b" "
 
 
 class Session:
@@ -31,7 +67,8 @@ class Session:
         self.started = time.monotonic()
         self.received = b""
         self.target = None
-        self.pings = 0
+        self.rounds = 0
+        self.script = collections.deque()  # (to send, how the reply begins)
         source = load.sources[number % len(load.sources)]
         self.sock = socket.socket(
             socket.AF_INET6 if ":" in load.to[0] else socket.AF_INET,
@@ -57,6 +94,8 @@ class Load:
         self.targets = collections.Counter()
         self.by_source = collections.defaultdict(set)
         self.slowest_connect = 0.0
+        self.talk = Smtp if options.smtp else Echo
+        self.done_rounds = 0
         self.started = 0
 
     def start(self, held=False):
@@ -108,41 +147,51 @@ class Load:
                         "ok" if session.state == CLOSING else "eof")
             return
         session.received += data
-        if session.received.endswith(b"\r\n"):
-            self.on_line(session)
+        if self.talk.is_whole(session.received):
+            self.on_reply(session)
 
-    def on_line(self, session):
-        line, session.received = session.received, b""
-        if session.state == GREETING:
-            if not line.startswith(b"220 "):
-                self.finish(session, "wrong")
-                return
-            session.target = line[4:].strip().decode()
+    def on_reply(self, session):
+        reply, session.received = session.received, b""
+        if session.state == GREETING and reply.startswith(b"220 "):
+            session.target = reply.split()[1].decode()
             self.targets[session.target] += 1
             source = session.sock.getsockname()[0]
             self.by_source[source].add(session.target)
-            self.ping(session)
-        elif session.state == ECHOING and line == session.line:
-            if session.held:
-                session.state = RESTING
-                self.arm(session, PING_S)
-            else:
-                session.state = CLOSING
-                session.sock.shutdown(socket.SHUT_WR)
+            session.script.extend(self.talk.opening)
+            self.begin_round(session)
+        elif (session.state == TALKING
+                and reply.startswith(session.script[0][1])):
+            session.script.popleft()
+            self.go_on(session)
         else:
+            print(f"session {session.number}: {reply!r} in state "
+                  f"{session.state}", file=sys.stderr)
             self.finish(session, "wrong")
 
-    def ping(self, session):
-        session.pings += 1
-        session.line = (f"{session.number} {session.pings} "
-                        + "x" * 40 + "\r\n").encode()
-        session.state = ECHOING
-        try:
-            session.sock.send(session.line)
-        except OSError:
-            self.finish(session, "reset")
-            return
-        self.arm(session, self.options.deadline)
+    def begin_round(self, session):
+        session.state = TALKING
+        session.script.extend(self.talk.round(session))
+        if not session.held:
+            session.script.extend(self.talk.farewell)
+        self.go_on(session)
+
+    def go_on(self, session):
+        """The next line of the script, a rest, or the end."""
+        if session.script:
+            try:
+                session.sock.send(session.script[0][0])
+            except OSError:
+                self.finish(session, "reset")
+                return
+            self.arm(session, self.options.deadline)
+        elif session.held:
+            self.done_rounds += 1
+            session.state = RESTING
+            self.arm(session, PING_S)
+        else:
+            self.done_rounds += 1
+            session.state = CLOSING
+            session.sock.shutdown(socket.SHUT_WR)
 
     def run_timers(self):
         now = time.monotonic()
@@ -151,7 +200,7 @@ class Load:
             if session.state is None or due != session.due:
                 continue
             if session.state == RESTING:
-                self.ping(session)
+                self.begin_round(session)
             else:
                 self.finish(session, "connect-timeout"
                             if session.state == CONNECTING else "silent")
@@ -188,12 +237,13 @@ class Load:
             self.run_timers()
         seconds = time.monotonic() - begin
         for session in list(self.sessions.values()):
-            healthy = session.state in (ECHOING, RESTING)
+            healthy = session.state in (TALKING, RESTING)
             self.finish(session, "ok" if healthy else "silent")
         print(json.dumps({
             "outcomes": self.outcomes, "held": self.held_outcomes,
             "targets": self.targets, "rate": rated / seconds,
             "by_source": {s: sorted(t) for s, t in self.by_source.items()},
+            "rounds": self.done_rounds,
             "slowest_connect": self.slowest_connect}), flush=True)
 
 
@@ -211,6 +261,7 @@ def main():
     parser.add_argument("--hold", type=int, default=0)
     parser.add_argument("--concurrency", type=int, default=100)
     parser.add_argument("--deadline", type=float, default=15)
+    parser.add_argument("--smtp", action="store_true")
     Load(parser.parse_args()).run()
 
 
