@@ -79,16 +79,18 @@ pump_release(struct pump *p, const struct pump_resources *res)
 }
 
 /* Sends all of buf or says why not; *sent counts what went out. A short send
- * is followed by one more: only EAGAIN arms the next EPOLLOUT edge. */
+ * is followed by one more: only EAGAIN arms the next EPOLLOUT edge. flags: 0 or
+ * MSG_MORE. */
 static enum step
-send_all(struct side *dst, const char *buf, size_t size, size_t *sent)
+send_all(
+    struct side *dst, const char *buf, size_t size, int flags, size_t *sent)
 {
 	*sent = 0;
 	if (dst->error != 0)
 		return STEP_FAILED;
 	while (*sent < size) {
-		ssize_t n =
-		    send(dst->fd, buf + *sent, size - *sent, MSG_NOSIGNAL);
+		ssize_t n = send(
+		    dst->fd, buf + *sent, size - *sent, MSG_NOSIGNAL | flags);
 
 		if (n >= 0) {
 			*sent += (size_t)n;
@@ -112,7 +114,7 @@ drain_spill(struct pump *p, struct side *dst)
 	struct spill *s = p->spill;
 	size_t sent;
 	enum step step =
-	    send_all(dst, s->bytes + s->offset, s->size - s->offset, &sent);
+	    send_all(dst, s->bytes + s->offset, s->size - s->offset, 0, &sent);
 
 	if (!s->is_prefix)
 		p->bytes += sent;
@@ -138,10 +140,11 @@ spill(struct pump *p, const char *buf, size_t size, bool is_prefix)
 }
 
 static enum step
-send_or_spill(struct pump *p, struct side *dst, const char *buf, size_t size)
+send_or_spill(
+    struct pump *p, struct side *dst, const char *buf, size_t size, int flags)
 {
 	size_t sent;
-	enum step step = send_all(dst, buf, size, &sent);
+	enum step step = send_all(dst, buf, size, flags, &sent);
 
 	p->bytes += sent;
 	if (step != STEP_BLOCKED)
@@ -155,7 +158,7 @@ pump_send_prefix(
 {
 	const char *buf = bytes;
 	size_t sent;
-	enum step step = send_all(dst, buf, size, &sent);
+	enum step step = send_all(dst, buf, size, 0, &sent);
 
 	if (step == STEP_BLOCKED)
 		step = spill(p, buf + sent, size - sent, true);
@@ -183,7 +186,7 @@ unpipe(struct pump *p, struct side *dst, const struct pump_resources *res)
 		if (n <= 0)
 			return STEP_NO_MEMORY; /* never seen; a loss is worse */
 		p->pipe_bytes -= (uint32_t)n;
-		step = send_or_spill(p, dst, res->buffer, (size_t)n);
+		step = send_or_spill(p, dst, res->buffer, (size_t)n, 0);
 		if (step != STEP_OK)
 			return step;
 	}
@@ -251,6 +254,24 @@ read_ended(struct side *src, ssize_t n)
 	return src->error != 0 ? STEP_FAILED : STEP_EOF;
 }
 
+/* After a short read: an event has told of a FIN, and in front of a FIN the
+ * kernel has everything in order, so that was all. */
+static bool
+is_end_of_stream(const struct side *src)
+{
+	return src->fin_pending && !src->urgent && src->error == 0;
+}
+
+/* The last bytes wait in the kernel for the FIN that the caller sends next:
+ * one segment, one wake-up of the peer. */
+static enum step
+send_last(struct pump *p, struct side *dst, const char *buf, size_t size)
+{
+	enum step step = send_or_spill(p, dst, buf, size, MSG_MORE);
+
+	return step == STEP_OK ? STEP_EOF : step;
+}
+
 static enum step
 copy_some(struct pump *p, struct side *src, struct side *dst,
     const struct pump_resources *res, size_t *moved)
@@ -265,11 +286,13 @@ copy_some(struct pump *p, struct side *src, struct side *dst,
 	*moved = (size_t)n;
 	if (n == PUMP_BUFFER_SIZE)
 		p->splice = !p->no_splice && !src->urgent;
+	else if (is_end_of_stream(src))
+		return send_last(p, dst, res->buffer, (size_t)n);
 	else if (!src->fin_pending && !src->urgent)
 		/* Took all there was: the next byte is a new edge, and the
 		 * EAGAIN that would say so is saved. */
 		src->readable = false;
-	return send_or_spill(p, dst, res->buffer, (size_t)n);
+	return send_or_spill(p, dst, res->buffer, (size_t)n, 0);
 }
 
 static enum step

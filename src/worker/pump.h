@@ -73,9 +73,11 @@ struct pump_resources {
 };
 
 enum pump_result {
-	PUMP_BLOCKED,   /* waits for an event */
-	PUMP_BUSY,      /* turn used up: run it again */
-	PUMP_FIN,       /* FIN read and everything written: pass it on */
+	PUMP_BLOCKED, /* waits for an event */
+	PUMP_BUSY,    /* turn used up: run it again */
+	/* FIN read and everything written: pass it on at once, the last bytes
+	 * may be waiting for it (MSG_MORE) */
+	PUMP_FIN,
 	PUMP_SRC_RESET, /* src->error set, and all that arrived is written */
 	PUMP_DST_RESET, /* dst->error set: what is held cannot be delivered */
 	PUMP_NO_MEMORY, /* bytes would be lost: the flow must end */

@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "faults.h"
@@ -100,6 +101,9 @@ pump_rig_step(struct pump_rig *r)
 	poller_turn(&r->poller, r->result == PUMP_BUSY ? 0 : 2);
 	r->result =
 	    pump_run(&r->pump, &r->source, &r->destination, &r->resources);
+	/* As a flow does: the last bytes may wait for it. */
+	if (r->result == PUMP_FIN)
+		shutdown(r->destination.fd, SHUT_WR);
 	held = pump_held_bytes(&r->pump);
 	if (held > r->held_most)
 		r->held_most = held;

@@ -38,7 +38,7 @@ int pump_rig_teardown(void **state);
 
 /* Smaller socket buffers between pump and reader, so that it blocks. */
 void pump_rig_narrow(struct pump_rig *r);
-/* Notes events for up to 2 ms, then runs the pump. */
+/* Notes events for up to 2 ms, then runs the pump; passes a FIN on. */
 void pump_rig_step(struct pump_rig *r);
 /* Sends what the socket takes of the pattern, FIN after size bytes. */
 void pump_rig_feed(struct pump_rig *r);

@@ -46,6 +46,9 @@ void peer_fin(int fd);
 void peer_reset(int fd);
 void peer_set_buffers(int fd, int send_size, int receive_size);
 
+/* TCP segments received so far, the ones without data included. */
+uint32_t peer_segments_in(int fd);
+
 enum peer_event { PEER_NOTHING, PEER_DATA, PEER_FIN, PEER_RST };
 /* *size: in: room, out: bytes read. */
 enum peer_event peer_read(int fd, void *bytes, size_t *size);

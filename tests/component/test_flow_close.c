@@ -71,6 +71,30 @@ target_reset_reaches_the_client_behind_the_data(void **state)
 	close(f.client);
 }
 
+/* "221 Bye" and the end of a mail: one segment and one wake-up of the client,
+ * not two. */
+static void
+the_last_bytes_and_the_fin_go_out_as_one_segment(void **state)
+{
+	struct rig *r = *state;
+	struct rig_flow f = rig_open(r);
+	uint32_t before;
+
+	RIG_WAIT(r, rig_flow(r)->state == FLOW_ESTABLISHED);
+	before = peer_segments_in(f.client);
+	peer_send_all(f.target, "221 Bye", 7);
+	peer_fin(f.target);
+	rig_expect(r, f.client, "221 Bye");
+	assert_i64(rig_read_end(r, f.client), PEER_FIN);
+	assert_u64(peer_segments_in(f.client) - before, 1);
+	/* The other direction is as alive as before. */
+	peer_send_all(f.client, "more", 4);
+	rig_expect(r, f.target, "more");
+	close(f.client);
+	close(f.target);
+	RIG_WAIT(r, r->n_ends == 1);
+}
+
 static void
 a_reset_after_fin_is_a_reset(void **state)
 {
@@ -519,6 +543,7 @@ main(void)
 	const struct CMUnitTest flow_close[] = {
 	    TEST(client_reset_reaches_the_target_behind_the_data),
 	    TEST(target_reset_reaches_the_client_behind_the_data),
+	    TEST(the_last_bytes_and_the_fin_go_out_as_one_segment),
 	    TEST(a_reset_after_fin_is_a_reset),
 	    TEST(a_reset_waits_until_a_slow_target_has_the_rest),
 	    TEST(a_flush_ends_at_its_deadline),
