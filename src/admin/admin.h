@@ -11,6 +11,7 @@
 #include <stdint.h>
 #include <uv.h>
 
+#include "base/latency.h"
 #include "ipc/scoreboard.h"
 #include "nlb/conf.h"
 #include "nlb/flow_record.h"
@@ -36,6 +37,7 @@ struct admin_status {
 	uint64_t uptime_ms;
 	bool stopping;
 	uint32_t worker_restarts;
+	uint64_t reloads_accepted, reloads_rejected;
 };
 
 struct admin_worker {
@@ -66,6 +68,8 @@ struct admin_target {
 	bool routable, fail_open, standby;
 	const char *last_check; /* last probe's detail, "" = none yet */
 	uint64_t last_check_us; /* its duration */
+	const struct latency *check_latency;
+	const uint64_t *check_results; /* by enum probe_result */
 };
 
 /* text (verdict: accepted: one line of summary; rejected: all diagnostics as

@@ -11,6 +11,7 @@
 #include <bsd/stdlib.h>
 #include <bsd/string.h>
 
+#include "admin/metrics.h"
 #include "base/log.h"
 
 #define FLOWS_LIMIT_MAX 100000
@@ -245,12 +246,26 @@ handle_check(struct admin_request *request)
 	op_started(request, ops->check(ops->owner, on_verdict, request));
 }
 
+static void
+handle_metrics(struct admin_request *request)
+{
+	const char *accept = MHD_lookup_connection_value(
+	    request->connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_ACCEPT);
+	bool open_metrics = metrics_wants_open_metrics(accept);
+	size_t n = 0;
+	char *page = metrics_page(request->admin->ops, open_metrics, &n);
+
+	admin_answer_text(
+	    request, MHD_HTTP_OK, metrics_content_type(open_metrics), page, n);
+}
+
 /* A later verb adds a row. GET rows answer HEAD too. */
 static const struct admin_route routes[] = {
     {"GET", "/v1/status", handle_status, {"include"}, false},
     {"GET", "/v1/target-health", handle_target_health, {"target-group"}, false},
     {"GET", "/v1/targets", handle_targets, {"target-group"}, false},
     {"GET", "/v1/flows", handle_flows, {"limit", "target", "listener"}, false},
+    {"GET", "/metrics", handle_metrics, {NULL}, false},
     {"GET", "/healthz", admin_handle_healthz, {NULL}, false},
     {"GET", "/readyz", admin_handle_readyz, {NULL}, false},
     {"GET", "/zone-health", admin_handle_zone_health, {NULL}, false},

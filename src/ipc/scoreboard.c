@@ -102,10 +102,20 @@ scoreboard_take(struct scoreboard *sb, uint32_t worker_index, uint64_t now_ms)
 	return NULL;
 }
 
-static bool
-is_live(const struct scoreboard *sb, size_t i)
+static void
+fold_latency(struct sb_latency *to, const struct sb_latency *from)
 {
-	return atomic_load_explicit(&sb->live[i], memory_order_relaxed) != 0;
+	for (size_t i = 0; i < LATENCY_BUCKETS; i++)
+		sb_add(&to->buckets[i], sb_get(&from->buckets[i]));
+	sb_add(&to->sum_us, sb_get(&from->sum_us));
+}
+
+static void
+add_latency(struct latency *out, const struct sb_latency *l)
+{
+	for (size_t i = 0; i < LATENCY_BUCKETS; i++)
+		out->buckets[i] += sb_get(&l->buckets[i]);
+	out->sum_us += sb_get(&l->sum_us);
 }
 
 static void
@@ -137,8 +147,13 @@ scoreboard_retire(struct scoreboard *sb, struct sb_block *block)
 {
 	struct sb_block *to = &sb->retired;
 
-	for (size_t i = 0; i < SB_LISTENERS; i++)
+	for (size_t i = 0; i < SB_LISTENERS; i++) {
 		fold_listener(&to->listeners[i], &block->listeners[i]);
+		fold_latency(&to->connects[i], &block->connects[i]);
+	}
+	fold_latency(
+	    &sb->retired_turns[atomic_load(&block->worker_index) % SB_WORKERS],
+	    &block->turns);
 	fold_targets(to, block);
 	for (size_t i = 0; i < FLOW_END_REASON_COUNT; i++)
 		sb_add(&to->ends[i], sb_get(&block->ends[i]));
@@ -162,10 +177,14 @@ scoreboard_reset_listener(struct scoreboard *sb, uint16_t slot)
 	fold_listener(&sb->former, &sb->retired.listeners[slot]);
 	memset(&sb->retired.listeners[slot], 0,
 	    sizeof(sb->retired.listeners[slot]));
+	memset(
+	    &sb->retired.connects[slot], 0, sizeof(sb->retired.connects[slot]));
 	for (size_t i = 0; i < SB_BLOCKS; i++) {
 		fold_listener(&sb->former, &sb->blocks[i].listeners[slot]);
 		memset(&sb->blocks[i].listeners[slot], 0,
 		    sizeof(sb->blocks[i].listeners[slot]));
+		memset(&sb->blocks[i].connects[slot], 0,
+		    sizeof(sb->blocks[i].connects[slot]));
 	}
 }
 
@@ -175,11 +194,15 @@ scoreboard_reset_target(struct scoreboard *sb, uint16_t slot)
 	memset(&sb->targets[slot], 0, sizeof(sb->targets[slot]));
 	memset(
 	    &sb->retired.targets[slot], 0, sizeof(sb->retired.targets[slot]));
-	/* The others are zero: thousands of targets may come at once. */
 	for (size_t i = 0; i < SB_BLOCKS; i++)
-		if (is_live(sb, i))
-			memset(&sb->blocks[i].targets[slot], 0,
-			    sizeof(sb->blocks[i].targets[slot]));
+		memset(&sb->blocks[i].targets[slot], 0,
+		    sizeof(sb->blocks[i].targets[slot]));
+}
+
+static bool
+is_live(const struct scoreboard *sb, size_t i)
+{
+	return atomic_load_explicit(&sb->live[i], memory_order_relaxed) != 0;
 }
 
 static void
@@ -253,6 +276,40 @@ scoreboard_sum_ends(
 		for (size_t r = 0; r < FLOW_END_REASON_COUNT; r++)
 			out[r] += sb_get(&sb->blocks[i].ends[r]);
 	}
+}
+
+void
+scoreboard_sum_connects(
+    const struct scoreboard *sb, uint16_t slot, struct latency *out)
+{
+	memset(out, 0, sizeof(*out));
+	add_latency(out, &sb->retired.connects[slot]);
+	for (size_t i = 0; i < SB_BLOCKS; i++)
+		if (is_live(sb, i))
+			add_latency(out, &sb->blocks[i].connects[slot]);
+}
+
+void
+scoreboard_sum_turns(
+    const struct scoreboard *sb, uint32_t worker_index, struct latency *out)
+{
+	memset(out, 0, sizeof(*out));
+	add_latency(out, &sb->retired_turns[worker_index % SB_WORKERS]);
+	for (size_t i = 0; i < SB_BLOCKS; i++)
+		if (is_live(sb, i) &&
+		    atomic_load(&sb->blocks[i].worker_index) == worker_index)
+			add_latency(out, &sb->blocks[i].turns);
+}
+
+uint64_t
+scoreboard_dropped_records(const struct scoreboard *sb)
+{
+	uint64_t n = sb_get(&sb->retired.dropped_records);
+
+	for (size_t i = 0; i < SB_BLOCKS; i++)
+		if (is_live(sb, i))
+			n += sb_get(&sb->blocks[i].dropped_records);
+	return n;
 }
 
 uint64_t

@@ -16,11 +16,13 @@
 #include <stdint.h>
 
 #include "base/hash.h"
+#include "base/latency.h"
 #include "nlb/reason.h"
 
 #define SB_TARGETS 4096  /* slots; CONF_TARGETS_MAX + draining ones */
 #define SB_LISTENERS 128 /* slots; CONF_LISTENERS_MAX, old and new */
 #define SB_BLOCKS 96     /* worker processes, draining ones included */
+#define SB_WORKERS 64    /* indices of workers */
 #define SB_SOURCES 16384 /* buckets of the per-source sketch */
 #define SB_SLOT_NONE UINT16_MAX
 
@@ -60,6 +62,12 @@ struct sb_target_counters {
 #define X(field, help) _Atomic uint64_t field;
 	SB_TARGET_COUNTERS(X)
 #undef X
+};
+
+/* struct latency with one writer. */
+struct sb_latency {
+	_Atomic uint64_t buckets[LATENCY_BUCKETS];
+	_Atomic uint64_t sum_us;
 };
 
 /* Plain sums of the same, as read. */
@@ -107,8 +115,10 @@ struct sb_block {
 	_Atomic uint64_t pipes;            /* gauge */
 	_Atomic uint64_t paused_listeners; /* gauge */
 	_Atomic uint64_t ends[FLOW_END_REASON_COUNT];
+	struct sb_latency turns; /* of its loop: what comes meanwhile waits */
 	struct sb_listener listeners[SB_LISTENERS];
 	struct sb_target_counters targets[SB_TARGETS];
+	struct sb_latency connects[SB_LISTENERS]; /* that succeeded */
 	_Atomic uint32_t sources[SB_SOURCES]; /* active flows by source hash */
 };
 
@@ -122,6 +132,7 @@ struct scoreboard {
 	struct sb_target_state targets[SB_TARGETS];
 	struct sb_block retired;   /* sums of blocks whose process is gone */
 	struct sb_listener former; /* sums of listeners whose slot is reused */
+	struct sb_latency retired_turns[SB_WORKERS]; /* by worker index */
 	struct sb_block blocks[SB_BLOCKS];
 };
 
@@ -155,6 +166,12 @@ void scoreboard_sum_target(
     const struct scoreboard *sb, uint16_t slot, struct sb_target_sum *out);
 void scoreboard_sum_ends(
     const struct scoreboard *sb, uint64_t out[FLOW_END_REASON_COUNT]);
+void scoreboard_sum_connects(
+    const struct scoreboard *sb, uint16_t slot, struct latency *out);
+/* Of all that ever had this index: it never goes back. */
+void scoreboard_sum_turns(
+    const struct scoreboard *sb, uint32_t worker_index, struct latency *out);
+uint64_t scoreboard_dropped_records(const struct scoreboard *sb);
 uint64_t scoreboard_active_flows(const struct scoreboard *sb);
 /* Live flows of one listener, target, or source bucket over all workers. */
 uint64_t scoreboard_listener_active(const struct scoreboard *sb, uint16_t slot);
@@ -175,6 +192,13 @@ static inline void
 sb_sub(_Atomic uint64_t *gauge, uint64_t n)
 {
 	sb_add(gauge, (uint64_t)0 - n);
+}
+
+static inline void
+sb_latency_add(struct sb_latency *l, uint64_t us)
+{
+	sb_add(&l->buckets[latency_bucket(us)], 1);
+	sb_add(&l->sum_us, us);
 }
 
 static inline uint64_t

@@ -1,7 +1,6 @@
 /*
  * Reading a config file: opened once, a regular file only, bounded. A FIFO or
- * a device must never hang or feed the daemon. The messages leave the path to
- * whoever prints them.
+ * a device must never hang or feed the daemon.
  */
 #include "nlb/conf_internal.h"
 
@@ -13,22 +12,23 @@
 #include <unistd.h>
 
 static int
-check_kind(const struct stat *st, struct conf_diags *diags)
+check_kind(const struct stat *st, const char *path, struct conf_diags *diags)
 {
 	if (S_ISDIR(st->st_mode)) {
-		conf_diags_add(
-		    diags, false, "is a directory; name the file in it");
+		conf_diags_add(diags, false,
+		    "%s is a directory; name the file in it", path);
 		return -EISDIR;
 	}
 	if (!S_ISREG(st->st_mode)) {
 		conf_diags_add(diags, false,
-		    "is not a regular file; a config is never read from "
-		    "a pipe, socket or device");
+		    "%s is not a regular file; a config is never read from a "
+		    "pipe, socket or device",
+		    path);
 		return -EINVAL;
 	}
 	if (st->st_size > CONF_FILE_MAX) {
 		conf_diags_add(diags, false,
-		    "has %lld bytes; a config has at most %d",
+		    "%s has %lld bytes; a config has at most %d", path,
 		    (long long)st->st_size, CONF_FILE_MAX);
 		return -EFBIG;
 	}
@@ -37,7 +37,8 @@ check_kind(const struct stat *st, struct conf_diags *diags)
 
 /* One byte more than allowed is asked for: the file may grow under us. */
 static int
-read_whole(int fd, char **bytes, size_t *len, struct conf_diags *diags)
+read_whole(int fd, const char *path, char **bytes, size_t *len,
+    struct conf_diags *diags)
 {
 	char *buf = malloc(CONF_FILE_MAX + 1);
 	size_t used = 0;
@@ -52,7 +53,7 @@ read_whole(int fd, char **bytes, size_t *len, struct conf_diags *diags)
 			continue;
 		if (n == -1) {
 			error = -errno;
-			conf_diags_add(diags, false, "cannot be read: %s",
+			conf_diags_add(diags, false, "cannot read %s: %s", path,
 			    strerror(-error));
 			free(buf);
 			return error;
@@ -61,8 +62,8 @@ read_whole(int fd, char **bytes, size_t *len, struct conf_diags *diags)
 	}
 	if (used > CONF_FILE_MAX) {
 		conf_diags_add(diags, false,
-		    "has more than %d bytes; a config has at most that many",
-		    CONF_FILE_MAX);
+		    "%s has more than %d bytes; a config has at most that many",
+		    path, CONF_FILE_MAX);
 		free(buf);
 		return -EFBIG;
 	}
@@ -83,23 +84,23 @@ conf_read_file(
 	if (fd == -1) {
 		error = -errno;
 		conf_diags_add(
-		    diags, false, "cannot be opened: %s", strerror(-error));
+		    diags, false, "cannot open %s: %s", path, strerror(-error));
 		return error;
 	}
 	if (fstat(fd, &st) == -1) {
 		error = -errno;
-		conf_diags_add(
-		    diags, false, "cannot be examined: %s", strerror(-error));
+		conf_diags_add(diags, false, "cannot examine %s: %s", path,
+		    strerror(-error));
 		close(fd);
 		return error;
 	}
-	error = check_kind(&st, diags);
+	error = check_kind(&st, path, diags);
 	if (error == 0)
-		error = read_whole(fd, bytes, len, diags);
+		error = read_whole(fd, path, bytes, len, diags);
 	if (error == 0 && (st.st_mode & S_IWOTH) != 0)
 		conf_diags_add(diags, true,
-		    "may be changed by everybody; take that away with chmod "
-		    "o-w");
+		    "everybody may change %s; take that away with chmod o-w",
+		    path);
 	close(fd);
 	return error;
 }

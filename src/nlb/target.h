@@ -18,6 +18,7 @@ enum probe_result {
 	 * loop stalled: says nothing about the target. */
 	PROBE_VOID,
 };
+#define PROBE_RESULTS 3
 
 /* The rules a target lives by; from its target group's attributes. */
 struct target_rules {

@@ -28,6 +28,8 @@ get_status(void *owner, struct admin_status *out)
 	    .uptime_ms = daemon_now_ms(d) - d->start_ms,
 	    .stopping = d->state >= DAEMON_DRAINING,
 	    .worker_restarts = d->workers.restarts,
+	    .reloads_accepted = d->n_reloads[ADMIN_VERDICT_ACCEPTED],
+	    .reloads_rejected = d->n_reloads[ADMIN_VERDICT_REJECTED],
 	};
 }
 
@@ -100,6 +102,8 @@ each_target(
 		    .standby = t->standby,
 		    .last_check = t->last_check,
 		    .last_check_us = t->last_check_us,
+		    .check_latency = &t->check_latency,
+		    .check_results = t->check_results,
 		};
 
 		fn(arg, &view);

@@ -92,6 +92,7 @@ struct daemon {
 	int conf_fd; /* sealed memfd with conf->bytes, for the workers */
 	uint64_t generation, config_hash, config_loaded_ms;
 	enum admin_verdict last_reload;
+	uint64_t n_reloads[ADMIN_VERDICT_REJECTED + 1]; /* by verdict */
 	uint64_t last_reload_ms;
 	char last_reload_text[512];
 	uint64_t start_wall_ms, start_ms;

@@ -9,22 +9,6 @@
 
 #include "base/log.h"
 #include "nlb/group_health.h"
-#include "supervisor/applying.h"
-
-static int
-compare_places(
-    const struct registered_target *a, const struct registered_target *b)
-{
-	int order = strcmp(a->group, b->group);
-
-	return order != 0 ? order : addr_compare(&a->addr, &b->addr);
-}
-
-/* RB_GENERATE_STATIC of libbsd wants its own cdefs, which clash with libc's. */
-#define TREE static __attribute__((unused))
-RB_GENERATE_INTERNAL(
-    registered_tree, registered_target, place, compare_places, TREE)
-#undef TREE
 
 void
 registry_init(struct registry *r, struct scoreboard *sb,
@@ -37,7 +21,6 @@ registry_init(struct registry *r, struct scoreboard *sb,
 	r->end_flows = end_flows;
 	r->owner = owner;
 	TAILQ_INIT(&r->targets);
-	RB_INIT(&r->by_place);
 }
 
 void
@@ -49,7 +32,6 @@ registry_fini(struct registry *r)
 		TAILQ_REMOVE(&r->targets, t, entry);
 		free(t);
 	}
-	RB_INIT(&r->by_place);
 	memset(r->by_slot, 0, sizeof(r->by_slot));
 }
 
@@ -60,47 +42,31 @@ registry_find_slot(const struct registry *r, uint16_t slot)
 }
 
 static struct registered_target *
-find(struct registry *r, const char *group, const struct addr *addr)
+find(const struct registry *r, const char *group, const struct addr *addr)
 {
-	struct registered_target key;
+	struct registered_target *t;
 
-	strlcpy(key.group, group, sizeof(key.group));
-	key.addr = *addr;
-	return RB_FIND(registered_tree, &r->by_place, &key);
-}
-
-/* No address comes before an address of nothing. */
-static struct registered_target *
-first_of(struct registry *r, const char *group)
-{
-	struct registered_target key, *t;
-
-	strlcpy(key.group, group, sizeof(key.group));
-	key.addr = (struct addr){.family = ADDR_NONE};
-	t = RB_NFIND(registered_tree, &r->by_place, &key);
-	return t != NULL && strcmp(t->group, group) == 0 ? t : NULL;
-}
-
-static struct registered_target *
-next_of(struct registered_target *t)
-{
-	struct registered_target *next = RB_NEXT(registered_tree, NULL, t);
-
-	return next != NULL && strcmp(next->group, t->group) == 0 ? next : NULL;
+	TAILQ_FOREACH (t, &r->targets, entry)
+		if (addr_equal(&t->addr, addr) && strcmp(t->group, group) == 0)
+			return t;
+	return NULL;
 }
 
 /* ---- publishing ------------------------------------------------------- */
 
-/* tg is NULL when the group is gone. */
 static enum group_mode
-choose_mode(struct registered_target *first, const struct conf_target_group *tg)
+choose_mode(const struct registry *r, const char *group)
 {
+	const struct conf_target_group *tg =
+	    conf_find_target_group(r->conf, group);
 	struct group_counts counts = {0};
+	struct registered_target *t;
 
 	if (tg == NULL)
 		return GROUP_ACTIVE;
-	for (struct registered_target *t = first; t != NULL; t = next_of(t))
-		group_counts_add(&counts, t->standby, &t->health);
+	TAILQ_FOREACH (t, &r->targets, entry)
+		if (strcmp(t->group, group) == 0)
+			group_counts_add(&counts, t->standby, &t->health);
 	return group_mode_choose(
 	    &counts, tg->routing_min_count, tg->routing_min_percentage);
 }
@@ -127,26 +93,18 @@ publish_target(
  * the workers obey from the next pick on. Those that get some come first: a
  * worker that picks meanwhile finds one too many rather than nobody. */
 static enum group_mode
-publish_group(
-    struct registry *r, const char *group, const struct conf_target_group *tg)
+publish_group(struct registry *r, const char *group)
 {
-	struct registered_target *first = first_of(r, group);
-	enum group_mode mode = choose_mode(first, tg);
+	enum group_mode mode = choose_mode(r, group);
+	struct registered_target *t;
 
 	for (int routed = 1; routed >= 0; routed--)
-		for (struct registered_target *t = first; t != NULL;
-		     t = next_of(t))
-			if (group_mode_routes(mode, t->standby, &t->health) ==
-			    (routed != 0))
+		TAILQ_FOREACH (t, &r->targets, entry)
+			if (strcmp(t->group, group) == 0 &&
+			    group_mode_routes(mode, t->standby, &t->health) ==
+				(routed != 0))
 				publish_target(r, t, mode);
 	return mode;
-}
-
-static enum group_mode
-publish_group_of(struct registry *r, const struct registered_target *t)
-{
-	return publish_group(
-	    r, t->group, conf_find_target_group(r->conf, t->group));
 }
 
 /* Who beside healthy active targets gets a group's flows, by what was published
@@ -157,15 +115,17 @@ struct detour {
 };
 
 static struct detour
-published_detour(struct registry *r, const char *group)
+published_detour(const struct registry *r, const char *group)
 {
 	struct detour d = {0};
+	const struct registered_target *t;
 
-	for (struct registered_target *t = first_of(r, group); t != NULL;
-	     t = next_of(t)) {
+	TAILQ_FOREACH (t, &r->targets, entry) {
 		const struct sb_target_state *s = &r->sb->targets[t->slot];
 		uint32_t flags = atomic_load(&s->flags);
 
+		if (strcmp(t->group, group) != 0)
+			continue;
 		d.standby = d.standby || (t->standby && flags == SB_ROUTABLE);
 		/* One that no check has seen yet is no news. */
 		d.unhealthy = d.unhealthy ||
@@ -176,7 +136,8 @@ published_detour(struct registry *r, const char *group)
 }
 
 static void
-log_detour(struct registry *r, const char *group, const struct detour *before)
+log_detour(
+    const struct registry *r, const char *group, const struct detour *before)
 {
 	struct detour now = published_detour(r, group);
 
@@ -216,7 +177,7 @@ on_state_changed(struct registry *r, struct registered_target *t,
     enum target_state before, const char *detail)
 {
 	struct detour detour = published_detour(r, t->group);
-	enum group_mode mode = publish_group_of(r, t);
+	enum group_mode mode = publish_group(r, t->group);
 
 	log_state(t, detail);
 	log_detour(r, t->group, &detour);
@@ -238,7 +199,7 @@ registry_check_started(struct registry *r, uint16_t slot, uint64_t now_ms)
 	target_check_started(&t->health, now_ms);
 	/* Most checks start without a change, and groups are large. */
 	if (t->health.reason != before)
-		publish_group_of(r, t);
+		publish_group(r, t->group);
 }
 
 void
@@ -254,6 +215,9 @@ registry_check_result(struct registry *r, uint16_t slot,
 	before = t->health.state;
 	strlcpy(t->last_check, detail, sizeof(t->last_check));
 	t->last_check_us = elapsed_us;
+	t->check_results[result]++;
+	if (result != PROBE_VOID)
+		latency_add(&t->check_latency, elapsed_us);
 	if (target_report(&t->health, &t->rules, result, now_ms))
 		on_state_changed(
 		    r, t, before, result == PROBE_FAILURE ? detail : "");
@@ -281,7 +245,6 @@ remove_target(struct registry *r, struct registered_target *t)
 {
 	atomic_store(&r->sb->targets[t->slot].flags, 0);
 	TAILQ_REMOVE(&r->targets, t, entry);
-	RB_REMOVE(registered_tree, &r->by_place, t);
 	r->by_slot[t->slot] = NULL;
 	free(t);
 }
@@ -358,11 +321,52 @@ registry_can_apply(const struct registry *r, const struct conf *conf)
 	return n <= SB_TARGETS ? 0 : -ENOSPC;
 }
 
+static bool
+group_is_used(const struct conf *conf, const struct conf_target_group *tg)
+{
+	for (size_t i = 0; i < conf->n_listeners; i++)
+		for (uint32_t j = 0; j < conf->listeners[i].n_forwards; j++)
+			if (&conf->target_groups
+				 [conf->listeners[i].forwards[j].group] == tg)
+				return true;
+	return false;
+}
+
+/* Checks leave by the outbound rules of the listeners that use the group. */
+static bool
+check_is_blocked(const struct conf *conf, const struct conf_target_group *tg,
+    const struct addr *a)
+{
+	for (size_t i = 0; i < conf->n_listeners; i++) {
+		const struct conf_listener *lc = &conf->listeners[i];
+
+		for (uint32_t j = 0; j < lc->n_forwards; j++)
+			if (&conf->target_groups[lc->forwards[j].group] == tg &&
+			    conf_outbound_allows(conf, lc, a))
+				return false;
+	}
+	return true;
+}
+
+/* In the Host header of an HTTP check, as an NLB's: the port of the (first)
+ * listener that uses the group. */
+static uint16_t
+host_port(const struct conf *conf, const struct conf_target_group *tg)
+{
+	for (size_t i = 0; i < conf->n_listeners; i++) {
+		const struct conf_listener *lc = &conf->listeners[i];
+
+		for (uint32_t j = 0; j < lc->n_forwards; j++)
+			if (&conf->target_groups[lc->forwards[j].group] == tg)
+				return lc->port;
+	}
+	return 0;
+}
+
 static int
 update_check(struct registry *r, const struct registered_target *t,
-    const struct applying *a)
+    const struct conf_target_group *tg)
 {
-	const struct conf_target_group *tg = a->tg;
 	static const enum check_protocol protocols[] = {
 	    [CONF_CHECK_TCP] = CHECK_TCP,
 	    [CONF_CHECK_HTTP] = CHECK_HTTP,
@@ -385,10 +389,10 @@ update_check(struct registry *r, const struct registered_target *t,
 	if (spec.protocol == CHECK_HTTP || spec.protocol == CHECK_HTTPS) {
 		strlcpy(spec.path, tg->check_path, sizeof(spec.path));
 		spec.codes = tg->matcher_http_code;
-		spec.host_port = applying_host_port(a);
+		spec.host_port = host_port(r->conf, tg);
 	}
 	spec.addr.port = t->check_port;
-	spec.blocked = applying_blocks_check(a, &spec.addr);
+	spec.blocked = check_is_blocked(r->conf, tg, &spec.addr);
 	return checker_set(r->checker, t->slot, &spec);
 }
 
@@ -407,7 +411,6 @@ add_target(struct registry *r, const struct addr *addr, const char *group,
 	r->by_slot[t->slot] = t;
 	t->addr = *addr;
 	strlcpy(t->group, group, sizeof(t->group));
-	RB_INSERT(registered_tree, &r->by_place, t);
 	scoreboard_reset_target(r->sb, t->slot);
 	target_init(&t->health, now_ms);
 	return t;
@@ -415,35 +418,34 @@ add_target(struct registry *r, const struct addr *addr, const char *group,
 
 /* In use or not, and why not. */
 static void
-apply_use(struct registered_target *t, const struct applying *a,
-    const struct conf_target *ct)
+apply_use(struct registry *r, struct registered_target *t,
+    const struct conf_target_group *tg, const struct conf_target *ct,
+    uint64_t now_ms)
 {
-	if (a->n_listeners == 0)
+	if (!group_is_used(r->conf, tg))
 		target_set_in_use(
-		    &t->health, false, TARGET_REASON_NOT_IN_USE, a->now_ms);
-	else if (!conf_target_zone_enabled(a->conf, a->tg, ct))
-		target_set_in_use(&t->health, false,
-		    TARGET_REASON_ZONE_NOT_ENABLED, a->now_ms);
+		    &t->health, false, TARGET_REASON_NOT_IN_USE, now_ms);
+	else if (!conf_target_zone_enabled(r->conf, tg, ct))
+		target_set_in_use(
+		    &t->health, false, TARGET_REASON_ZONE_NOT_ENABLED, now_ms);
 	else
-		target_set_in_use(
-		    &t->health, true, TARGET_REASON_NONE, a->now_ms);
+		target_set_in_use(&t->health, true, TARGET_REASON_NONE, now_ms);
 }
 
 static int
-apply_target(struct registry *r, const struct applying *a,
-    const struct conf_target *ct, uint16_t *slot)
+apply_target(struct registry *r, const struct conf_target_group *tg,
+    const struct conf_target *ct, uint64_t now_ms, uint16_t *slot)
 {
-	const struct conf_target_group *tg = a->tg;
 	struct registered_target *t = find(r, tg->name, &ct->addr);
 
 	if (t == NULL) {
-		t = add_target(r, &ct->addr, tg->name, a->now_ms);
+		t = add_target(r, &ct->addr, tg->name, now_ms);
 		if (t == NULL)
 			return -ENOMEM;
 	} else {
 		TAILQ_REMOVE(&r->targets, t, entry);
 		if (!t->in_config) /* registered again while draining */
-			target_register(&t->health, a->now_ms);
+			target_register(&t->health, now_ms);
 	}
 	/* Back at the tail: the list takes the config's order. */
 	TAILQ_INSERT_TAIL(&r->targets, t, entry);
@@ -467,9 +469,9 @@ apply_target(struct registry *r, const struct applying *a,
 	    .passive_checks = tg->passive_checks && !tg->stickiness_enabled &&
 			      !tg->preserve_client_ip,
 	};
-	apply_use(t, a, ct);
+	apply_use(r, t, tg, ct, now_ms);
 	*slot = t->slot;
-	return update_check(r, t, a);
+	return update_check(r, t, tg);
 }
 
 static void
@@ -486,47 +488,34 @@ deregister(struct registry *r, struct registered_target *t, uint64_t now_ms)
 	    (unsigned long long)scoreboard_target_active(r->sb, t->slot));
 }
 
-static int
-apply_groups(struct registry *r, struct applying *a, uint16_t *slots)
-{
-	for (size_t i = 0; i < a->conf->n_target_groups; i++) {
-		applying_take_group(a, i);
-		for (size_t j = 0; j < a->tg->n_targets; j++) {
-			int rc =
-			    apply_target(r, a, &a->tg->targets[j], slots++);
-
-			if (rc < 0)
-				return rc;
-		}
-	}
-	return 0;
-}
-
 int
 registry_apply(struct registry *r, const struct conf *conf, uint64_t now_ms,
     uint16_t *slots)
 {
 	struct registered_target *t;
-	struct applying a;
-	int rc;
 
 	r->conf = conf;
 	r->n_applied++;
-	rc = applying_init(&a, conf, now_ms);
-	if (rc == 0)
-		rc = apply_groups(r, &a, slots);
-	applying_fini(&a);
-	if (rc < 0)
-		return rc;
+	for (size_t i = 0; i < conf->n_target_groups; i++) {
+		const struct conf_target_group *tg = &conf->target_groups[i];
+
+		for (size_t j = 0; j < tg->n_targets; j++) {
+			int rc = apply_target(
+			    r, tg, &tg->targets[j], now_ms, slots++);
+
+			if (rc < 0)
+				return rc;
+		}
+	}
 	TAILQ_FOREACH (t, &r->targets, entry)
 		if (t->in_config && t->applied != r->n_applied)
 			deregister(r, t, now_ms);
 	for (size_t i = 0; i < conf->n_target_groups; i++) {
-		const struct conf_target_group *tg = &conf->target_groups[i];
-		struct detour detour = published_detour(r, tg->name);
+		const char *group = conf->target_groups[i].name;
+		struct detour detour = published_detour(r, group);
 
-		publish_group(r, tg->name, tg);
-		log_detour(r, tg->name, &detour);
+		publish_group(r, group);
+		log_detour(r, group, &detour);
 	}
 	/* Those whose whole group is gone are in no group of conf. */
 	TAILQ_FOREACH (t, &r->targets, entry)

@@ -20,6 +20,7 @@ static void
 set_verdict(struct daemon *d, enum admin_verdict verdict, const char *text)
 {
 	d->last_reload = verdict;
+	d->n_reloads[verdict]++;
 	d->last_reload_ms = daemon_wall_ms();
 	strlcpy(d->last_reload_text, text, sizeof(d->last_reload_text));
 }

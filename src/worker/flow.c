@@ -529,6 +529,7 @@ flow_established(struct flow *f)
 	f->connect_us = (uint32_t)((uv_hrtime() - f->connect_start_ns) / 1000);
 	if (f->connect_us == 0)
 		f->connect_us = 1; /* 0 means none */
+	sb_latency_add(&w->block->connects[f->listener->slot], f->connect_us);
 	sb_add(&target_counters(f)->new_flows, 1);
 	f->activity_ms = w->poller.now_ms;
 	flow_rearm(f, f->activity_ms + f->listener->idle_timeout_ms);

@@ -12,7 +12,6 @@
 #include <bsd/string.h>
 
 #include "base/log.h"
-#include "nlb/outbound.h"
 #include "nlb/syn_filter.h"
 #include "worker/flow.h"
 
@@ -259,7 +258,8 @@ fail:
 }
 
 static int
-build_outbound(struct outbound *rules, const struct group *g, uint8_t **out)
+build_outbound(const struct conf *conf, const struct conf_listener *lc,
+    const struct group *g, uint8_t **out)
 {
 	uint8_t *verdicts;
 	bool all = true;
@@ -271,7 +271,8 @@ build_outbound(struct outbound *rules, const struct group *g, uint8_t **out)
 	if (verdicts == NULL)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < g->n_targets; i++) {
-		verdicts[i] = (uint8_t)outbound_verdict(rules, &g->addrs[i]);
+		verdicts[i] =
+		    (uint8_t)conf_outbound_verdict(conf, lc, &g->addrs[i]);
 		all = all && verdicts[i] == CONF_OUTBOUND_ALLOWED;
 	}
 	if (all)
@@ -294,23 +295,16 @@ static int
 build_forwards(const struct conf *conf, const struct conf_listener *lc,
     struct group *const *groups, struct listener_forward *out)
 {
-	struct outbound *rules;
-	int rc = outbound_create(conf, lc, &rules);
-
-	if (rc < 0)
-		return rc;
 	for (uint32_t i = 0; i < lc->n_forwards; i++) {
 		struct group *g = groups[lc->forwards[i].group];
 
-		rc = build_outbound(rules, g, &out[i].outbound);
-		if (rc < 0) {
+		if (build_outbound(conf, lc, g, &out[i].outbound) < 0) {
 			drop_forwards(out, i);
-			break;
+			return -ENOMEM;
 		}
 		out[i].group = group_ref(g);
 	}
-	outbound_destroy(rules);
-	return rc;
+	return 0;
 }
 
 static void

@@ -16,10 +16,11 @@ on_uv_ready(struct poll_item *item, uint32_t events)
 	p->uv_ready = true;
 }
 
-static uint64_t
-monotonic_ms(void)
+static void
+read_clock(struct poller *p)
 {
-	return uv_hrtime() / 1000000;
+	p->now_ns = uv_hrtime();
+	p->now_ms = p->now_ns / 1000000;
 }
 
 int
@@ -38,7 +39,7 @@ poller_init(struct poller *p, uv_loop_t *loop, bool (*after_batch)(void *arg),
 	p->uv_item.on_event = on_uv_ready;
 	p->after_batch = after_batch;
 	p->arg = arg;
-	p->now_ms = monotonic_ms();
+	read_clock(p);
 	rc = poller_add(p, uv_backend_fd(loop), EPOLLIN, &p->uv_item);
 	if (rc < 0)
 		close(p->epoll_fd);
@@ -107,7 +108,7 @@ poller_turn(struct poller *p, int max_wait_ms)
 		n = epoll_wait(p->epoll_fd, events, BATCH_EVENTS,
 		    p->uv_ready || p->more ? 0 : wait_timeout(p, max_wait_ms));
 	while (n == -1 && errno == EINTR);
-	p->now_ms = monotonic_ms();
+	read_clock(p);
 	/* Data first, timers after: a stall must not expire a flow whose
 	 * bytes are waiting. */
 	for (int i = 0; i < n; i++) {

@@ -35,7 +35,8 @@ struct poller {
 	bool uv_ready; /* libuv has something to do */
 	bool more;     /* after_batch has something left */
 	bool stopped;
-	uint64_t now_ms; /* CLOCK_MONOTONIC at the start of this turn */
+	/* CLOCK_MONOTONIC at the start of this turn */
+	uint64_t now_ms, now_ns;
 	/* Called after each batch of events, timers included. Returns true
 	 * when there is work left that must not wait for an event. */
 	bool (*after_batch)(void *arg);

@@ -87,6 +87,8 @@ after_batch(void *arg)
 	    w->pipes.n_idle + w->pipes.n_lent, memory_order_relaxed);
 	if (w->draining && w->n_flows == 0 && TAILQ_EMPTY(&w->listeners))
 		poller_stop(&w->poller);
+	sb_latency_add(
+	    &w->block->turns, (uv_hrtime() - w->poller.now_ns) / 1000);
 	return more;
 }
 

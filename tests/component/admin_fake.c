@@ -194,6 +194,8 @@ fill_targets(struct admin_fake *fake, uint64_t now_ms)
 		t->routable = i != 3;
 		t->last_check = i == 3 ? "" : "connected";
 		t->last_check_us = i == 3 ? 0 : 412;
+		t->check_latency = &fake->check_latency[i];
+		t->check_results = fake->check_results[i];
 		fake->health[i].state = i == 3 ? TARGET_UNUSED : TARGET_HEALTHY;
 		fake->health[i].reason =
 		    i == 3 ? TARGET_REASON_NOT_IN_USE : TARGET_REASON_NONE;

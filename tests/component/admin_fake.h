@@ -23,6 +23,8 @@ struct admin_fake {
 	struct admin_listener shown_listeners[2];
 	struct target health[FAKE_TARGETS];
 	struct admin_target targets[FAKE_TARGETS];
+	struct latency check_latency[FAKE_TARGETS];
+	uint64_t check_results[FAKE_TARGETS][PROBE_RESULTS];
 	struct flow_record flows[FAKE_FLOWS];
 	size_t n_targets, n_flows;
 

@@ -46,6 +46,27 @@ everybody_may_look(void **state)
 }
 
 static void
+metrics_come_in_the_format_that_was_asked_for(void **state)
+{
+	static const char open_metrics[] =
+	    "GET /metrics HTTP/1.1\r\nHost: localhost\r\n"
+	    "Accept: application/openmetrics-text; version=1.0.0\r\n\r\n";
+	struct admin_fixture *f = *state;
+	struct admin_client *client = client_ask(f, "GET /metrics");
+
+	assert_i64(client_answer(f, client, NULL), 200);
+	assert_contains(
+	    client->text, "Content-Type: text/plain; version=0.0.4;");
+	assert_contains(client->text, "\nnlbd_new_flows_total 1234\n");
+	client = client_open(f);
+	client_send(client, open_metrics, sizeof(open_metrics) - 1);
+	assert_i64(client_answer(f, client, NULL), 200);
+	assert_contains(
+	    client->text, "Content-Type: application/openmetrics-text;");
+	assert_contains(client->text, "# EOF\n");
+}
+
+static void
 answers_forbid_what_a_browser_could_do_with_them(void **state)
 {
 	struct admin_fixture *f = *state;
@@ -364,6 +385,7 @@ main(void)
 {
 	const struct CMUnitTest admin_http[] = {
 	    TEST(everybody_may_look),
+	    TEST(metrics_come_in_the_format_that_was_asked_for),
 	    TEST(answers_forbid_what_a_browser_could_do_with_them),
 	    TEST(every_other_method_is_405),
 	    TEST(what_reads_or_changes_files_is_for_the_unix_socket),

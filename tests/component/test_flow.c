@@ -244,6 +244,24 @@ counters_tell_of_a_flow_from_start_to_end(void **state)
 	assert_u64(sb_get(&l->rejected_flows), 0);
 }
 
+static void
+connects_and_turns_of_the_loop_are_timed(void **state)
+{
+	struct rig *r = *state;
+	struct rig_flow f = rig_open(r);
+	struct latency connects, turns;
+
+	scoreboard_sum_connects(r->sb, 0, &connects);
+	assert_u64(latency_count(&connects), 1);
+	assert_true(connects.sum_us > 0);
+	scoreboard_sum_connects(r->sb, 1, &connects);
+	assert_u64(latency_count(&connects), 0);
+	scoreboard_sum_turns(r->sb, 7, &turns);
+	assert_true(latency_count(&turns) > 0);
+	close_flow(f);
+	RIG_WAIT(r, r->n_ends == 1);
+}
+
 /* ---- lists ------------------------------------------------------------ */
 
 #define MANY ((int)CHANNEL_RECORDS_MAX + 20)
@@ -363,6 +381,7 @@ main(void)
 	    TEST(bulk_flows_leave_room_for_a_small_one),
 	    TEST(a_record_says_who_talked_with_whom),
 	    TEST(counters_tell_of_a_flow_from_start_to_end),
+	    TEST(connects_and_turns_of_the_loop_are_timed),
 	    TEST(a_list_longer_than_a_message_comes_in_parts),
 	    TEST(an_empty_list_is_answered),
 	    TEST(messages_of_the_wrong_size_are_ignored),

@@ -53,6 +53,8 @@ new_target_gets_flows_after_its_first_success(void **state)
 	assert_u64(flags(f, f->slots[1]), SB_ROUTABLE);
 	assert_str(target(f, 1)->last_check, "connected");
 	assert_u64(target(f, 1)->last_check_us, 900);
+	assert_u64(target(f, 1)->check_results[PROBE_SUCCESS], 1);
+	assert_u64(target(f, 1)->check_latency.sum_us, 900);
 	assert_true(log_has("10.0.0.2:25 of group a is healthy"));
 }
 

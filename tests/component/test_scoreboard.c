@@ -103,6 +103,8 @@ fill(struct sb_block *block, uint64_t n)
 #undef X
 	for (size_t i = 0; i < FLOW_END_REASON_COUNT; i++)
 		sb_add(&block->ends[i], n++);
+	sb_latency_add(&block->connects[SB_LISTENERS - 1], n++);
+	sb_latency_add(&block->turns, 20000000 + n++);
 	sb_add(&block->active_flows, n++);
 	atomic_store(&block->sources[7], (uint32_t)n++);
 	sb_add(&block->accepted_flows, n++);
@@ -113,6 +115,8 @@ struct sums {
 	struct sb_listener_sum listener;
 	struct sb_target_sum target;
 	uint64_t ends[FLOW_END_REASON_COUNT];
+	struct latency connects, turns; /* turns: of worker 0 */
+	uint64_t dropped_records;
 };
 
 static struct sums
@@ -123,6 +127,9 @@ sum(const struct scoreboard *sb)
 	scoreboard_sum_listener(sb, SB_LISTENERS - 1, &s.listener);
 	scoreboard_sum_target(sb, SB_TARGETS - 1, &s.target);
 	scoreboard_sum_ends(sb, s.ends);
+	scoreboard_sum_connects(sb, SB_LISTENERS - 1, &s.connects);
+	scoreboard_sum_turns(sb, 0, &s.turns);
+	s.dropped_records = scoreboard_dropped_records(sb);
 	return s;
 }
 
@@ -149,6 +156,14 @@ sums_cover_all_live_blocks_field_by_field(void **state)
 #undef X
 	for (size_t i = 0; i < FLOW_END_REASON_COUNT; i++, n += 2)
 		assert_u64(s.ends[i], n);
+	assert_u64(latency_count(&s.connects), 2);
+	assert_u64(s.connects.sum_us, n);
+	n += 2;
+	/* Only one of the two blocks is worker 0's. */
+	assert_u64(latency_count(&s.turns), 1);
+	assert_u64(s.turns.buckets[LATENCY_BUCKETS - 1], 1);
+	n += 2;
+	assert_u64(s.dropped_records, n + 6);
 	assert_u64(scoreboard_active_flows(sb), n);
 	assert_u64(scoreboard_listener_active(sb, SB_LISTENERS - 1), 1050);
 	assert_u64(scoreboard_target_active(sb, SB_TARGETS - 1),
@@ -190,6 +205,7 @@ static void
 a_reset_slot_starts_anew_and_the_others_do_not(void **state)
 {
 	struct scoreboard *sb = ((struct board *)*state)->sb;
+	struct sums s;
 	struct sb_block *block = scoreboard_take(sb, 0, 0);
 
 	fill(block, 5);
@@ -199,8 +215,13 @@ a_reset_slot_starts_anew_and_the_others_do_not(void **state)
 	scoreboard_reset_listener(sb, SB_LISTENERS - 2);
 	scoreboard_reset_target(sb, SB_TARGETS - 2);
 	assert_u64_between(sum(sb).listener.new_flows, 1, 1000);
+	s = sum(sb);
+	assert_u64(latency_count(&s.connects), 2);
 	scoreboard_reset_listener(sb, SB_LISTENERS - 1);
-	assert_u64(sum(sb).listener.new_flows, 0);
+	s = sum(sb);
+	assert_u64(s.listener.new_flows, 0);
+	assert_u64(latency_count(&s.connects), 0);
+	assert_u64(latency_count(&s.turns), 2);
 	assert_u64_between(sum(sb).target.new_flows, 1, 1000);
 	scoreboard_reset_target(sb, SB_TARGETS - 1);
 	assert_u64(sum(sb).target.new_flows, 0);
