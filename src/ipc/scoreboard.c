@@ -102,6 +102,12 @@ scoreboard_take(struct scoreboard *sb, uint32_t worker_index, uint64_t now_ms)
 	return NULL;
 }
 
+static bool
+is_live(const struct scoreboard *sb, size_t i)
+{
+	return atomic_load_explicit(&sb->live[i], memory_order_relaxed) != 0;
+}
+
 static void
 fold_latency(struct sb_latency *to, const struct sb_latency *from)
 {
@@ -194,15 +200,11 @@ scoreboard_reset_target(struct scoreboard *sb, uint16_t slot)
 	memset(&sb->targets[slot], 0, sizeof(sb->targets[slot]));
 	memset(
 	    &sb->retired.targets[slot], 0, sizeof(sb->retired.targets[slot]));
+	/* The others are zero: thousands of targets may come at once. */
 	for (size_t i = 0; i < SB_BLOCKS; i++)
-		memset(&sb->blocks[i].targets[slot], 0,
-		    sizeof(sb->blocks[i].targets[slot]));
-}
-
-static bool
-is_live(const struct scoreboard *sb, size_t i)
-{
-	return atomic_load_explicit(&sb->live[i], memory_order_relaxed) != 0;
+		if (is_live(sb, i))
+			memset(&sb->blocks[i].targets[slot], 0,
+			    sizeof(sb->blocks[i].targets[slot]));
 }
 
 static void

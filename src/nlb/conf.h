@@ -297,15 +297,13 @@ bool conf_target_zone_enabled(const struct conf *conf,
 
 /* May flows of this listener, and checks of its targets, reach a? First its
  * security groups (union; no groups, or one without outbound rules: yes), then
- * its network ACL. */
+ * its network ACL. O(rules): for many addresses see nlb/outbound.h. */
 enum conf_outbound {
 	CONF_OUTBOUND_ALLOWED,
 	CONF_OUTBOUND_SECURITY_GROUP,
 	CONF_OUTBOUND_NETWORK_ACL,
 };
 enum conf_outbound conf_outbound_verdict(const struct conf *conf,
-    const struct conf_listener *listener, const struct addr *a);
-bool conf_outbound_allows(const struct conf *conf,
     const struct conf_listener *listener, const struct addr *a);
 
 /* Neither security groups nor a network ACL: everybody may connect. */

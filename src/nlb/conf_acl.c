@@ -298,11 +298,3 @@ conf_outbound_verdict(const struct conf *conf,
 		return CONF_OUTBOUND_NETWORK_ACL;
 	return CONF_OUTBOUND_ALLOWED;
 }
-
-bool
-conf_outbound_allows(const struct conf *conf,
-    const struct conf_listener *listener, const struct addr *a)
-{
-	return conf_outbound_verdict(conf, listener, a) ==
-	       CONF_OUTBOUND_ALLOWED;
-}

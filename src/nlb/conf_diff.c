@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "nlb/conf_internal.h"
@@ -37,51 +38,138 @@ sections_equal(const struct conf *old_conf, const struct conf *new_conf,
 	return true;
 }
 
-static void
-report_fixed(const struct conf *old_conf, const struct conf *new_conf,
-    const struct conf_attribute *a, const void *old_base, const void *new_base,
-    struct conf_diags *diags)
-{
-	char old_text[CONF_TEXT_MAX], new_text[CONF_TEXT_MAX];
+/* Two confs being compared. */
+struct diffing {
+	const struct conf *old_conf, *new_conf;
+	struct conf_diff diff;
+	size_t targets_moved; /* in the group at hand: another zone or role */
+	struct conf_diags *diags;
+	int error; /* 0: go on */
+};
 
-	conf_type_format(old_conf, a, old_base, old_text, sizeof(old_text));
-	conf_type_format(new_conf, a, new_base, new_text, sizeof(new_text));
-	conf_diags_add(diags, false,
-	    "[%s] %s cannot change from %s to %s while nlbd runs; restart "
-	    "nlbd, "
-	    "or set it back to %s",
-	    conf_section_kind_name(a->section), a->key, old_text, new_text,
-	    old_text);
+/* ---- what both confs always have ------------------------------------------
+ */
+
+/* A parse of the new conf's bytes up to where the places of keys are known. */
+static int
+find_places(const struct diffing *d, struct conf_parser *p)
+{
+	*p = (struct conf_parser){.bytes = d->new_conf->bytes,
+	    .len = d->new_conf->n_bytes,
+	    .diags = d->diags};
+	if (conf_scan(p) != 0)
+		return -ENOMEM;
+	conf_sections_classify(p);
+	return p->no_memory ? -ENOMEM : 0;
 }
 
-/* [load-balancer] and [node], which both confs always have. */
-static int
-diff_singles(const struct conf *old_conf, const struct conf *new_conf,
-    struct conf_diff *out, struct conf_diags *diags)
+static void
+report_fixed(struct diffing *d, const struct conf_attribute *a,
+    const void *old_base, const void *new_base)
 {
-	int result = 0;
+	char old_text[CONF_TEXT_MAX], new_text[CONF_TEXT_MAX];
+	struct conf_parser p;
 
+	d->error = find_places(d, &p);
+	if (d->error == 0) {
+		conf_type_format(
+		    d->old_conf, a, old_base, old_text, sizeof(old_text));
+		conf_type_format(
+		    d->new_conf, a, new_base, new_text, sizeof(new_text));
+		conf_error(&p, conf_value_of(&p, a->section, 0, a->key),
+		    "[%s] %s cannot change from %s to %s while nlbd runs; "
+		    "restart nlbd, or set it back to %s",
+		    conf_section_kind_name(a->section), a->key, old_text,
+		    new_text, old_text);
+		d->error = p.no_memory ? -ENOMEM : -EINVAL;
+	}
+	conf_scan_fini(&p.scan);
+}
+
+/* [load-balancer] and [node] */
+static void
+diff_singles(struct diffing *d)
+{
 	for (size_t i = 0; i < conf_attribute_count(); i++) {
 		const struct conf_attribute *a = conf_attribute_at(i);
-		const void *old_base = &old_conf->node;
-		const void *new_base = &new_conf->node;
+		const void *old_base = &d->old_conf->node;
+		const void *new_base = &d->new_conf->node;
 
 		if (conf_section_kind_is_named(a->section))
 			continue;
 		if (a->section == CONF_LOAD_BALANCER) {
-			old_base = &old_conf->lb;
-			new_base = &new_conf->lb;
+			old_base = &d->old_conf->lb;
+			new_base = &d->new_conf->lb;
 		}
-		if (attributes_equal(old_conf, new_conf, a, old_base, new_base))
+		if (attributes_equal(
+			d->old_conf, d->new_conf, a, old_base, new_base))
 			continue;
-		if ((a->flags & CONF_RELOADABLE) != 0) {
-			out->node_changed++;
-			continue;
-		}
-		report_fixed(old_conf, new_conf, a, old_base, new_base, diags);
-		result = -EINVAL;
+		if ((a->flags & CONF_RELOADABLE) != 0)
+			d->diff.node_changed++;
+		else if (d->error != -ENOMEM)
+			report_fixed(d, a, old_base, new_base);
 	}
-	return result;
+	conf_diags_finish(d->diags);
+}
+
+/* ---- lists, by name or address --------------------------------------------
+ */
+
+struct list {
+	const void *first;
+	size_t n, size; /* size: of one element */
+};
+typedef int (*list_compare)(const void *a, const void *b);
+/* What to do with one of both lists; NULL: it is only in the other one. */
+typedef void (*list_pair)(
+    struct diffing *d, const void *old_one, const void *new_one);
+
+/* Pointers to the elements, sorted; free it. NULL: out of memory. */
+static const void **
+sorted(const struct list *list, int (*compare)(const void *, const void *))
+{
+	const void **order = calloc(list->n + 1, sizeof(order[0]));
+
+	if (order == NULL)
+		return NULL;
+	for (size_t i = 0; i < list->n; i++)
+		order[i] = (const char *)list->first + i * list->size;
+	qsort(order, list->n, sizeof(order[0]), compare);
+	return order;
+}
+
+/* Elements are unique in their list, and compare gets pointers to pointers, as
+ * qsort has it. */
+static void
+diff_lists(struct diffing *d, struct list old_list, struct list new_list,
+    list_compare compare, list_pair pair)
+{
+	const void **old_ones = sorted(&old_list, compare);
+	const void **new_ones = sorted(&new_list, compare);
+	size_t i = 0, j = 0;
+
+	if (old_ones == NULL || new_ones == NULL)
+		d->error = -ENOMEM;
+	while (d->error == 0 && (i < old_list.n || j < new_list.n)) {
+		int order = j == new_list.n ? -1
+			    : i == old_list.n
+				? 1
+				: compare(&old_ones[i], &new_ones[j]);
+
+		pair(d, order <= 0 ? old_ones[i] : NULL,
+		    order >= 0 ? new_ones[j] : NULL);
+		i += order <= 0;
+		j += order >= 0;
+	}
+	free(old_ones);
+	free(new_ones);
+}
+
+/* Every struct of a named section starts with its name. */
+static int
+compare_names(const void *a, const void *b)
+{
+	return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
 /* A listener at all addresses follows the load balancer's address type. */
@@ -96,100 +184,68 @@ listeners_equal(const struct conf *old_conf, const struct conf *new_conf,
 }
 
 static void
-diff_listeners(const struct conf *old_conf, const struct conf *new_conf,
-    struct conf_diff *out)
+pair_listeners(struct diffing *d, const void *old_one, const void *new_one)
 {
-	for (size_t i = 0; i < old_conf->n_listeners; i++) {
-		if (conf_find_listener(new_conf, old_conf->listeners[i].name) ==
-		    NULL)
-			out->listeners_removed++;
-	}
-	for (size_t i = 0; i < new_conf->n_listeners; i++) {
-		const struct conf_listener *new_one = &new_conf->listeners[i];
-		const struct conf_listener *old_one =
-		    conf_find_listener(old_conf, new_one->name);
-
-		if (old_one == NULL)
-			out->listeners_added++;
-		else if (!listeners_equal(old_conf, new_conf, old_one, new_one))
-			out->listeners_changed++;
-	}
+	if (old_one == NULL)
+		d->diff.listeners_added++;
+	else if (new_one == NULL)
+		d->diff.listeners_removed++;
+	else if (!listeners_equal(d->old_conf, d->new_conf, old_one, new_one))
+		d->diff.listeners_changed++;
 }
 
-static const struct conf_target *
-find_target(const struct conf_target_group *group, const struct addr *addr)
+static int
+compare_targets(const void *left, const void *right)
 {
-	for (size_t i = 0; i < group->n_targets; i++) {
-		if (addr_equal(&group->targets[i].addr, addr))
-			return &group->targets[i];
-	}
-	return NULL;
-}
+	const struct conf_target *a = *(const struct conf_target *const *)left;
+	const struct conf_target *b = *(const struct conf_target *const *)right;
 
-/* Returns whether a target that stayed has another zone or role. */
-static bool
-diff_targets(const struct conf_target_group *old_group,
-    const struct conf_target_group *new_group, struct conf_diff *out)
-{
-	bool moved = false;
-
-	for (size_t i = 0; i < old_group->n_targets; i++) {
-		if (find_target(new_group, &old_group->targets[i].addr) == NULL)
-			out->targets_removed++;
-	}
-	for (size_t i = 0; i < new_group->n_targets; i++) {
-		const struct conf_target *t = &new_group->targets[i];
-		const struct conf_target *was =
-		    find_target(old_group, &t->addr);
-
-		if (was == NULL)
-			out->targets_added++;
-		else if (strcmp(was->availability_zone, t->availability_zone) !=
-			     0 ||
-			 was->standby != t->standby)
-			moved = true;
-	}
-	return moved;
+	return addr_compare(&a->addr, &b->addr);
 }
 
 static void
-diff_groups(const struct conf *old_conf, const struct conf *new_conf,
-    struct conf_diff *out)
+pair_targets(struct diffing *d, const void *old_one, const void *new_one)
 {
-	for (size_t i = 0; i < old_conf->n_target_groups; i++) {
-		const struct conf_target_group *g = &old_conf->target_groups[i];
+	const struct conf_target *was = old_one, *t = new_one;
 
-		if (conf_find_target_group(new_conf, g->name) != NULL)
-			continue;
-		out->groups_removed++;
-		out->targets_removed += g->n_targets;
-	}
-	for (size_t i = 0; i < new_conf->n_target_groups; i++) {
-		const struct conf_target_group *g = &new_conf->target_groups[i];
-		const struct conf_target_group *was =
-		    conf_find_target_group(old_conf, g->name);
-		bool moved;
-
-		if (was == NULL) {
-			out->groups_added++;
-			out->targets_added += g->n_targets;
-			continue;
-		}
-		moved = diff_targets(was, g, out);
-		if (moved || !sections_equal(
-				 old_conf, new_conf, CONF_TARGET_GROUP, was, g))
-			out->groups_changed++;
-	}
+	if (was == NULL)
+		d->diff.targets_added++;
+	else if (t == NULL)
+		d->diff.targets_removed++;
+	else if (strcmp(was->availability_zone, t->availability_zone) != 0 ||
+		 was->standby != t->standby)
+		d->targets_moved++;
 }
 
-static const struct conf_security_group *
-find_security_group(const struct conf *conf, const char *name)
+static struct list
+targets_of(const struct conf_target_group *group)
 {
-	for (size_t i = 0; i < conf->n_security_groups; i++) {
-		if (strcmp(conf->security_groups[i].name, name) == 0)
-			return &conf->security_groups[i];
+	return (struct list){.first = group->targets,
+	    .n = group->n_targets,
+	    .size = sizeof(group->targets[0])};
+}
+
+static void
+pair_groups(struct diffing *d, const void *old_one, const void *new_one)
+{
+	const struct conf_target_group *was = old_one, *g = new_one;
+
+	if (was == NULL) {
+		d->diff.groups_added++;
+		d->diff.targets_added += g->n_targets;
+		return;
 	}
-	return NULL;
+	if (g == NULL) {
+		d->diff.groups_removed++;
+		d->diff.targets_removed += was->n_targets;
+		return;
+	}
+	d->targets_moved = 0;
+	diff_lists(
+	    d, targets_of(was), targets_of(g), compare_targets, pair_targets);
+	if (d->targets_moved > 0 || !sections_equal(d->old_conf, d->new_conf,
+					CONF_TARGET_GROUP, was, g))
+		d->diff.groups_changed++;
 }
 
 static bool
@@ -209,37 +265,18 @@ rules_equal(
 }
 
 static void
-diff_security_groups(const struct conf *old_conf, const struct conf *new_conf,
-    struct conf_diff *out)
+pair_security_groups(
+    struct diffing *d, const void *old_one, const void *new_one)
 {
-	for (size_t i = 0; i < old_conf->n_security_groups; i++) {
-		if (find_security_group(
-			new_conf, old_conf->security_groups[i].name) == NULL)
-			out->rules_changed++;
-	}
-	for (size_t i = 0; i < new_conf->n_security_groups; i++) {
-		const struct conf_security_group *g =
-		    &new_conf->security_groups[i];
-		const struct conf_security_group *was =
-		    find_security_group(old_conf, g->name);
+	const struct conf_security_group *was = old_one, *g = new_one;
 
-		if (was == NULL || was->outbound_given != g->outbound_given ||
-		    !rules_equal(was->inbound, was->n_inbound, g->inbound,
-			g->n_inbound) ||
-		    !rules_equal(was->outbound, was->n_outbound, g->outbound,
-			g->n_outbound))
-			out->rules_changed++;
-	}
-}
-
-static const struct conf_network_acl *
-find_network_acl(const struct conf *conf, const char *name)
-{
-	for (size_t i = 0; i < conf->n_network_acls; i++) {
-		if (strcmp(conf->network_acls[i].name, name) == 0)
-			return &conf->network_acls[i];
-	}
-	return NULL;
+	if (was == NULL || g == NULL ||
+	    was->outbound_given != g->outbound_given ||
+	    !rules_equal(
+		was->inbound, was->n_inbound, g->inbound, g->n_inbound) ||
+	    !rules_equal(
+		was->outbound, was->n_outbound, g->outbound, g->n_outbound))
+		d->diff.rules_changed++;
 }
 
 static bool
@@ -260,44 +297,42 @@ acl_rules_equal(
 }
 
 static void
-diff_network_acls(const struct conf *old_conf, const struct conf *new_conf,
-    struct conf_diff *out)
+pair_network_acls(struct diffing *d, const void *old_one, const void *new_one)
 {
-	for (size_t i = 0; i < old_conf->n_network_acls; i++) {
-		if (find_network_acl(
-			new_conf, old_conf->network_acls[i].name) == NULL)
-			out->acls_changed++;
-	}
-	for (size_t i = 0; i < new_conf->n_network_acls; i++) {
-		const struct conf_network_acl *acl = &new_conf->network_acls[i];
-		const struct conf_network_acl *was =
-		    find_network_acl(old_conf, acl->name);
+	const struct conf_network_acl *was = old_one, *acl = new_one;
 
-		if (was == NULL ||
-		    !acl_rules_equal(was->inbound, was->n_inbound, acl->inbound,
-			acl->n_inbound) ||
-		    !acl_rules_equal(was->outbound, was->n_outbound,
-			acl->outbound, acl->n_outbound))
-			out->acls_changed++;
-	}
+	if (was == NULL || acl == NULL ||
+	    !acl_rules_equal(
+		was->inbound, was->n_inbound, acl->inbound, acl->n_inbound) ||
+	    !acl_rules_equal(
+		was->outbound, was->n_outbound, acl->outbound, acl->n_outbound))
+		d->diff.acls_changed++;
 }
 
 int
 conf_diff(const struct conf *old_conf, const struct conf *new_conf,
     struct conf_diff *out, struct conf_diags *diags)
 {
-	struct conf_diff diff = {0};
-	int result;
+	struct diffing d = {
+	    .old_conf = old_conf, .new_conf = new_conf, .diags = diags};
 
-	result = diff_singles(old_conf, new_conf, &diff, diags);
-	if (result != 0)
-		return result;
-	diff_listeners(old_conf, new_conf, &diff);
-	diff_groups(old_conf, new_conf, &diff);
-	diff_security_groups(old_conf, new_conf, &diff);
-	diff_network_acls(old_conf, new_conf, &diff);
-	*out = diff;
-	return 0;
+	diff_singles(&d);
+#define DIFF(field, pair)                                       \
+	if (d.error == 0)                                       \
+	diff_lists(&d,                                          \
+	    (struct list){old_conf->field, old_conf->n_##field, \
+		sizeof(old_conf->field[0])},                    \
+	    (struct list){new_conf->field, new_conf->n_##field, \
+		sizeof(new_conf->field[0])},                    \
+	    compare_names, pair)
+	DIFF(listeners, pair_listeners);
+	DIFF(target_groups, pair_groups);
+	DIFF(security_groups, pair_security_groups);
+	DIFF(network_acls, pair_network_acls);
+#undef DIFF
+	if (d.error == 0)
+		*out = d.diff;
+	return d.error;
 }
 
 const char *

@@ -20,10 +20,10 @@ struct conf_diff {
 };
 
 /*
- * Compares. Returns 0, or -EINVAL when a key that cannot change in a running
- * daemon differs; then diags gets one error per such key naming old and new
- * value and what to do (restart or upgrade). The attribute table's reloadable
- * flag decides which.
+ * Compares. Returns 0, -ENOMEM, or -EINVAL when a key that cannot change in a
+ * running daemon differs; then diags gets one error per such key, at its place
+ * in the new file, naming old and new value and what to do (restart or
+ * upgrade). The attribute table's reloadable flag decides which.
  */
 int conf_diff(const struct conf *old_conf, const struct conf *new_conf,
     struct conf_diff *out, struct conf_diags *diags);

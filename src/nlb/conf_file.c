@@ -1,6 +1,7 @@
 /*
  * Reading a config file: opened once, a regular file only, bounded. A FIFO or
- * a device must never hang or feed the daemon.
+ * a device must never hang or feed the daemon. The messages leave the path to
+ * whoever prints them.
  */
 #include "nlb/conf_internal.h"
 
@@ -12,23 +13,22 @@
 #include <unistd.h>
 
 static int
-check_kind(const struct stat *st, const char *path, struct conf_diags *diags)
+check_kind(const struct stat *st, struct conf_diags *diags)
 {
 	if (S_ISDIR(st->st_mode)) {
-		conf_diags_add(diags, false,
-		    "%s is a directory; name the file in it", path);
+		conf_diags_add(
+		    diags, false, "is a directory; name the file in it");
 		return -EISDIR;
 	}
 	if (!S_ISREG(st->st_mode)) {
 		conf_diags_add(diags, false,
-		    "%s is not a regular file; a config is never read from a "
-		    "pipe, socket or device",
-		    path);
+		    "is not a regular file; a config is never read from "
+		    "a pipe, socket or device");
 		return -EINVAL;
 	}
 	if (st->st_size > CONF_FILE_MAX) {
 		conf_diags_add(diags, false,
-		    "%s has %lld bytes; a config has at most %d", path,
+		    "has %lld bytes; a config has at most %d",
 		    (long long)st->st_size, CONF_FILE_MAX);
 		return -EFBIG;
 	}
@@ -37,8 +37,7 @@ check_kind(const struct stat *st, const char *path, struct conf_diags *diags)
 
 /* One byte more than allowed is asked for: the file may grow under us. */
 static int
-read_whole(int fd, const char *path, char **bytes, size_t *len,
-    struct conf_diags *diags)
+read_whole(int fd, char **bytes, size_t *len, struct conf_diags *diags)
 {
 	char *buf = malloc(CONF_FILE_MAX + 1);
 	size_t used = 0;
@@ -53,7 +52,7 @@ read_whole(int fd, const char *path, char **bytes, size_t *len,
 			continue;
 		if (n == -1) {
 			error = -errno;
-			conf_diags_add(diags, false, "cannot read %s: %s", path,
+			conf_diags_add(diags, false, "cannot be read: %s",
 			    strerror(-error));
 			free(buf);
 			return error;
@@ -62,8 +61,8 @@ read_whole(int fd, const char *path, char **bytes, size_t *len,
 	}
 	if (used > CONF_FILE_MAX) {
 		conf_diags_add(diags, false,
-		    "%s has more than %d bytes; a config has at most that many",
-		    path, CONF_FILE_MAX);
+		    "has more than %d bytes; a config has at most that many",
+		    CONF_FILE_MAX);
 		free(buf);
 		return -EFBIG;
 	}
@@ -84,23 +83,23 @@ conf_read_file(
 	if (fd == -1) {
 		error = -errno;
 		conf_diags_add(
-		    diags, false, "cannot open %s: %s", path, strerror(-error));
+		    diags, false, "cannot be opened: %s", strerror(-error));
 		return error;
 	}
 	if (fstat(fd, &st) == -1) {
 		error = -errno;
-		conf_diags_add(diags, false, "cannot examine %s: %s", path,
-		    strerror(-error));
+		conf_diags_add(
+		    diags, false, "cannot be examined: %s", strerror(-error));
 		close(fd);
 		return error;
 	}
-	error = check_kind(&st, path, diags);
+	error = check_kind(&st, diags);
 	if (error == 0)
-		error = read_whole(fd, path, bytes, len, diags);
+		error = read_whole(fd, bytes, len, diags);
 	if (error == 0 && (st.st_mode & S_IWOTH) != 0)
 		conf_diags_add(diags, true,
-		    "everybody may change %s; take that away with chmod o-w",
-		    path);
+		    "may be changed by everybody; take that away with chmod "
+		    "o-w");
 	close(fd);
 	return error;
 }

@@ -9,6 +9,22 @@
 
 #include "base/log.h"
 #include "nlb/group_health.h"
+#include "supervisor/applying.h"
+
+static int
+compare_places(
+    const struct registered_target *a, const struct registered_target *b)
+{
+	int order = strcmp(a->group, b->group);
+
+	return order != 0 ? order : addr_compare(&a->addr, &b->addr);
+}
+
+/* RB_GENERATE_STATIC of libbsd wants its own cdefs, which clash with libc's. */
+#define TREE static __attribute__((unused))
+RB_GENERATE_INTERNAL(
+    registered_tree, registered_target, place, compare_places, TREE)
+#undef TREE
 
 void
 registry_init(struct registry *r, struct scoreboard *sb,
@@ -21,6 +37,7 @@ registry_init(struct registry *r, struct scoreboard *sb,
 	r->end_flows = end_flows;
 	r->owner = owner;
 	TAILQ_INIT(&r->targets);
+	RB_INIT(&r->by_place);
 }
 
 void
@@ -32,6 +49,7 @@ registry_fini(struct registry *r)
 		TAILQ_REMOVE(&r->targets, t, entry);
 		free(t);
 	}
+	RB_INIT(&r->by_place);
 	memset(r->by_slot, 0, sizeof(r->by_slot));
 }
 
@@ -42,31 +60,47 @@ registry_find_slot(const struct registry *r, uint16_t slot)
 }
 
 static struct registered_target *
-find(const struct registry *r, const char *group, const struct addr *addr)
+find(struct registry *r, const char *group, const struct addr *addr)
 {
-	struct registered_target *t;
+	struct registered_target key;
 
-	TAILQ_FOREACH (t, &r->targets, entry)
-		if (addr_equal(&t->addr, addr) && strcmp(t->group, group) == 0)
-			return t;
-	return NULL;
+	strlcpy(key.group, group, sizeof(key.group));
+	key.addr = *addr;
+	return RB_FIND(registered_tree, &r->by_place, &key);
+}
+
+/* No address comes before an address of nothing. */
+static struct registered_target *
+first_of(struct registry *r, const char *group)
+{
+	struct registered_target key, *t;
+
+	strlcpy(key.group, group, sizeof(key.group));
+	key.addr = (struct addr){.family = ADDR_NONE};
+	t = RB_NFIND(registered_tree, &r->by_place, &key);
+	return t != NULL && strcmp(t->group, group) == 0 ? t : NULL;
+}
+
+static struct registered_target *
+next_of(struct registered_target *t)
+{
+	struct registered_target *next = RB_NEXT(registered_tree, NULL, t);
+
+	return next != NULL && strcmp(next->group, t->group) == 0 ? next : NULL;
 }
 
 /* ---- publishing ------------------------------------------------------- */
 
+/* tg is NULL when the group is gone. */
 static enum group_mode
-choose_mode(const struct registry *r, const char *group)
+choose_mode(struct registered_target *first, const struct conf_target_group *tg)
 {
-	const struct conf_target_group *tg =
-	    conf_find_target_group(r->conf, group);
 	struct group_counts counts = {0};
-	struct registered_target *t;
 
 	if (tg == NULL)
 		return GROUP_ACTIVE;
-	TAILQ_FOREACH (t, &r->targets, entry)
-		if (strcmp(t->group, group) == 0)
-			group_counts_add(&counts, t->standby, &t->health);
+	for (struct registered_target *t = first; t != NULL; t = next_of(t))
+		group_counts_add(&counts, t->standby, &t->health);
 	return group_mode_choose(
 	    &counts, tg->routing_min_count, tg->routing_min_percentage);
 }
@@ -93,18 +127,26 @@ publish_target(
  * the workers obey from the next pick on. Those that get some come first: a
  * worker that picks meanwhile finds one too many rather than nobody. */
 static enum group_mode
-publish_group(struct registry *r, const char *group)
+publish_group(
+    struct registry *r, const char *group, const struct conf_target_group *tg)
 {
-	enum group_mode mode = choose_mode(r, group);
-	struct registered_target *t;
+	struct registered_target *first = first_of(r, group);
+	enum group_mode mode = choose_mode(first, tg);
 
 	for (int routed = 1; routed >= 0; routed--)
-		TAILQ_FOREACH (t, &r->targets, entry)
-			if (strcmp(t->group, group) == 0 &&
-			    group_mode_routes(mode, t->standby, &t->health) ==
-				(routed != 0))
+		for (struct registered_target *t = first; t != NULL;
+		     t = next_of(t))
+			if (group_mode_routes(mode, t->standby, &t->health) ==
+			    (routed != 0))
 				publish_target(r, t, mode);
 	return mode;
+}
+
+static enum group_mode
+publish_group_of(struct registry *r, const struct registered_target *t)
+{
+	return publish_group(
+	    r, t->group, conf_find_target_group(r->conf, t->group));
 }
 
 /* Who beside healthy active targets gets a group's flows, by what was published
@@ -115,17 +157,15 @@ struct detour {
 };
 
 static struct detour
-published_detour(const struct registry *r, const char *group)
+published_detour(struct registry *r, const char *group)
 {
 	struct detour d = {0};
-	const struct registered_target *t;
 
-	TAILQ_FOREACH (t, &r->targets, entry) {
+	for (struct registered_target *t = first_of(r, group); t != NULL;
+	     t = next_of(t)) {
 		const struct sb_target_state *s = &r->sb->targets[t->slot];
 		uint32_t flags = atomic_load(&s->flags);
 
-		if (strcmp(t->group, group) != 0)
-			continue;
 		d.standby = d.standby || (t->standby && flags == SB_ROUTABLE);
 		/* One that no check has seen yet is no news. */
 		d.unhealthy = d.unhealthy ||
@@ -136,8 +176,7 @@ published_detour(const struct registry *r, const char *group)
 }
 
 static void
-log_detour(
-    const struct registry *r, const char *group, const struct detour *before)
+log_detour(struct registry *r, const char *group, const struct detour *before)
 {
 	struct detour now = published_detour(r, group);
 
@@ -177,7 +216,7 @@ on_state_changed(struct registry *r, struct registered_target *t,
     enum target_state before, const char *detail)
 {
 	struct detour detour = published_detour(r, t->group);
-	enum group_mode mode = publish_group(r, t->group);
+	enum group_mode mode = publish_group_of(r, t);
 
 	log_state(t, detail);
 	log_detour(r, t->group, &detour);
@@ -199,7 +238,7 @@ registry_check_started(struct registry *r, uint16_t slot, uint64_t now_ms)
 	target_check_started(&t->health, now_ms);
 	/* Most checks start without a change, and groups are large. */
 	if (t->health.reason != before)
-		publish_group(r, t->group);
+		publish_group_of(r, t);
 }
 
 void
@@ -245,6 +284,7 @@ remove_target(struct registry *r, struct registered_target *t)
 {
 	atomic_store(&r->sb->targets[t->slot].flags, 0);
 	TAILQ_REMOVE(&r->targets, t, entry);
+	RB_REMOVE(registered_tree, &r->by_place, t);
 	r->by_slot[t->slot] = NULL;
 	free(t);
 }
@@ -321,52 +361,11 @@ registry_can_apply(const struct registry *r, const struct conf *conf)
 	return n <= SB_TARGETS ? 0 : -ENOSPC;
 }
 
-static bool
-group_is_used(const struct conf *conf, const struct conf_target_group *tg)
-{
-	for (size_t i = 0; i < conf->n_listeners; i++)
-		for (uint32_t j = 0; j < conf->listeners[i].n_forwards; j++)
-			if (&conf->target_groups
-				 [conf->listeners[i].forwards[j].group] == tg)
-				return true;
-	return false;
-}
-
-/* Checks leave by the outbound rules of the listeners that use the group. */
-static bool
-check_is_blocked(const struct conf *conf, const struct conf_target_group *tg,
-    const struct addr *a)
-{
-	for (size_t i = 0; i < conf->n_listeners; i++) {
-		const struct conf_listener *lc = &conf->listeners[i];
-
-		for (uint32_t j = 0; j < lc->n_forwards; j++)
-			if (&conf->target_groups[lc->forwards[j].group] == tg &&
-			    conf_outbound_allows(conf, lc, a))
-				return false;
-	}
-	return true;
-}
-
-/* In the Host header of an HTTP check, as an NLB's: the port of the (first)
- * listener that uses the group. */
-static uint16_t
-host_port(const struct conf *conf, const struct conf_target_group *tg)
-{
-	for (size_t i = 0; i < conf->n_listeners; i++) {
-		const struct conf_listener *lc = &conf->listeners[i];
-
-		for (uint32_t j = 0; j < lc->n_forwards; j++)
-			if (&conf->target_groups[lc->forwards[j].group] == tg)
-				return lc->port;
-	}
-	return 0;
-}
-
 static int
 update_check(struct registry *r, const struct registered_target *t,
-    const struct conf_target_group *tg)
+    const struct applying *a)
 {
+	const struct conf_target_group *tg = a->tg;
 	static const enum check_protocol protocols[] = {
 	    [CONF_CHECK_TCP] = CHECK_TCP,
 	    [CONF_CHECK_HTTP] = CHECK_HTTP,
@@ -389,10 +388,10 @@ update_check(struct registry *r, const struct registered_target *t,
 	if (spec.protocol == CHECK_HTTP || spec.protocol == CHECK_HTTPS) {
 		strlcpy(spec.path, tg->check_path, sizeof(spec.path));
 		spec.codes = tg->matcher_http_code;
-		spec.host_port = host_port(r->conf, tg);
+		spec.host_port = applying_host_port(a);
 	}
 	spec.addr.port = t->check_port;
-	spec.blocked = check_is_blocked(r->conf, tg, &spec.addr);
+	spec.blocked = applying_blocks_check(a, &spec.addr);
 	return checker_set(r->checker, t->slot, &spec);
 }
 
@@ -411,6 +410,7 @@ add_target(struct registry *r, const struct addr *addr, const char *group,
 	r->by_slot[t->slot] = t;
 	t->addr = *addr;
 	strlcpy(t->group, group, sizeof(t->group));
+	RB_INSERT(registered_tree, &r->by_place, t);
 	scoreboard_reset_target(r->sb, t->slot);
 	target_init(&t->health, now_ms);
 	return t;
@@ -418,34 +418,35 @@ add_target(struct registry *r, const struct addr *addr, const char *group,
 
 /* In use or not, and why not. */
 static void
-apply_use(struct registry *r, struct registered_target *t,
-    const struct conf_target_group *tg, const struct conf_target *ct,
-    uint64_t now_ms)
+apply_use(struct registered_target *t, const struct applying *a,
+    const struct conf_target *ct)
 {
-	if (!group_is_used(r->conf, tg))
+	if (a->n_listeners == 0)
 		target_set_in_use(
-		    &t->health, false, TARGET_REASON_NOT_IN_USE, now_ms);
-	else if (!conf_target_zone_enabled(r->conf, tg, ct))
-		target_set_in_use(
-		    &t->health, false, TARGET_REASON_ZONE_NOT_ENABLED, now_ms);
+		    &t->health, false, TARGET_REASON_NOT_IN_USE, a->now_ms);
+	else if (!conf_target_zone_enabled(a->conf, a->tg, ct))
+		target_set_in_use(&t->health, false,
+		    TARGET_REASON_ZONE_NOT_ENABLED, a->now_ms);
 	else
-		target_set_in_use(&t->health, true, TARGET_REASON_NONE, now_ms);
+		target_set_in_use(
+		    &t->health, true, TARGET_REASON_NONE, a->now_ms);
 }
 
 static int
-apply_target(struct registry *r, const struct conf_target_group *tg,
-    const struct conf_target *ct, uint64_t now_ms, uint16_t *slot)
+apply_target(struct registry *r, const struct applying *a,
+    const struct conf_target *ct, uint16_t *slot)
 {
+	const struct conf_target_group *tg = a->tg;
 	struct registered_target *t = find(r, tg->name, &ct->addr);
 
 	if (t == NULL) {
-		t = add_target(r, &ct->addr, tg->name, now_ms);
+		t = add_target(r, &ct->addr, tg->name, a->now_ms);
 		if (t == NULL)
 			return -ENOMEM;
 	} else {
 		TAILQ_REMOVE(&r->targets, t, entry);
 		if (!t->in_config) /* registered again while draining */
-			target_register(&t->health, now_ms);
+			target_register(&t->health, a->now_ms);
 	}
 	/* Back at the tail: the list takes the config's order. */
 	TAILQ_INSERT_TAIL(&r->targets, t, entry);
@@ -469,9 +470,9 @@ apply_target(struct registry *r, const struct conf_target_group *tg,
 	    .passive_checks = tg->passive_checks && !tg->stickiness_enabled &&
 			      !tg->preserve_client_ip,
 	};
-	apply_use(r, t, tg, ct, now_ms);
+	apply_use(t, a, ct);
 	*slot = t->slot;
-	return update_check(r, t, tg);
+	return update_check(r, t, a);
 }
 
 static void
@@ -488,34 +489,47 @@ deregister(struct registry *r, struct registered_target *t, uint64_t now_ms)
 	    (unsigned long long)scoreboard_target_active(r->sb, t->slot));
 }
 
-int
-registry_apply(struct registry *r, const struct conf *conf, uint64_t now_ms,
-    uint16_t *slots)
+static int
+apply_groups(struct registry *r, struct applying *a, uint16_t *slots)
 {
-	struct registered_target *t;
-
-	r->conf = conf;
-	r->n_applied++;
-	for (size_t i = 0; i < conf->n_target_groups; i++) {
-		const struct conf_target_group *tg = &conf->target_groups[i];
-
-		for (size_t j = 0; j < tg->n_targets; j++) {
-			int rc = apply_target(
-			    r, tg, &tg->targets[j], now_ms, slots++);
+	for (size_t i = 0; i < a->conf->n_target_groups; i++) {
+		applying_take_group(a, i);
+		for (size_t j = 0; j < a->tg->n_targets; j++) {
+			int rc =
+			    apply_target(r, a, &a->tg->targets[j], slots++);
 
 			if (rc < 0)
 				return rc;
 		}
 	}
+	return 0;
+}
+
+int
+registry_apply(struct registry *r, const struct conf *conf, uint64_t now_ms,
+    uint16_t *slots)
+{
+	struct registered_target *t;
+	struct applying a;
+	int rc;
+
+	r->conf = conf;
+	r->n_applied++;
+	rc = applying_init(&a, conf, now_ms);
+	if (rc == 0)
+		rc = apply_groups(r, &a, slots);
+	applying_fini(&a);
+	if (rc < 0)
+		return rc;
 	TAILQ_FOREACH (t, &r->targets, entry)
 		if (t->in_config && t->applied != r->n_applied)
 			deregister(r, t, now_ms);
 	for (size_t i = 0; i < conf->n_target_groups; i++) {
-		const char *group = conf->target_groups[i].name;
-		struct detour detour = published_detour(r, group);
+		const struct conf_target_group *tg = &conf->target_groups[i];
+		struct detour detour = published_detour(r, tg->name);
 
-		publish_group(r, group);
-		log_detour(r, group, &detour);
+		publish_group(r, tg->name, tg);
+		log_detour(r, tg->name, &detour);
 	}
 	/* Those whose whole group is gone are in no group of conf. */
 	TAILQ_FOREACH (t, &r->targets, entry)

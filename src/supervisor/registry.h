@@ -7,6 +7,7 @@
 #define SUPERVISOR_REGISTRY_H
 
 #include <bsd/sys/queue.h>
+#include <bsd/sys/tree.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -19,6 +20,7 @@
 
 struct registered_target {
 	TAILQ_ENTRY(registered_target) entry;
+	RB_ENTRY(registered_target) place;
 	char group[CONF_NAME_MAX + 1];
 	char label[CONF_NAME_MAX + 1];
 	char zone[33];
@@ -39,11 +41,14 @@ struct registered_target {
 	uint64_t check_results[PROBE_RESULTS];
 };
 TAILQ_HEAD(registered_list, registered_target);
+RB_HEAD(registered_tree, registered_target);
 
 struct registry {
 	struct scoreboard *sb;
 	struct checker *checker;
-	struct registered_list targets;
+	struct registered_list targets; /* in the config's order */
+	/* By group and address: those of one group stand side by side. */
+	struct registered_tree by_place;
 	struct registered_target *by_slot[SB_TARGETS];
 	uint64_t n_applied;
 	uint16_t next_slot; /* where the search for a free one begins */

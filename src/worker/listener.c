@@ -12,6 +12,7 @@
 #include <bsd/string.h>
 
 #include "base/log.h"
+#include "nlb/outbound.h"
 #include "nlb/syn_filter.h"
 #include "worker/flow.h"
 
@@ -258,8 +259,7 @@ fail:
 }
 
 static int
-build_outbound(const struct conf *conf, const struct conf_listener *lc,
-    const struct group *g, uint8_t **out)
+build_outbound(struct outbound *rules, const struct group *g, uint8_t **out)
 {
 	uint8_t *verdicts;
 	bool all = true;
@@ -271,8 +271,7 @@ build_outbound(const struct conf *conf, const struct conf_listener *lc,
 	if (verdicts == NULL)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < g->n_targets; i++) {
-		verdicts[i] =
-		    (uint8_t)conf_outbound_verdict(conf, lc, &g->addrs[i]);
+		verdicts[i] = (uint8_t)outbound_verdict(rules, &g->addrs[i]);
 		all = all && verdicts[i] == CONF_OUTBOUND_ALLOWED;
 	}
 	if (all)
@@ -295,16 +294,23 @@ static int
 build_forwards(const struct conf *conf, const struct conf_listener *lc,
     struct group *const *groups, struct listener_forward *out)
 {
+	struct outbound *rules;
+	int rc = outbound_create(conf, lc, &rules);
+
+	if (rc < 0)
+		return rc;
 	for (uint32_t i = 0; i < lc->n_forwards; i++) {
 		struct group *g = groups[lc->forwards[i].group];
 
-		if (build_outbound(conf, lc, g, &out[i].outbound) < 0) {
+		rc = build_outbound(rules, g, &out[i].outbound);
+		if (rc < 0) {
 			drop_forwards(out, i);
-			return -ENOMEM;
+			break;
 		}
 		out[i].group = group_ref(g);
 	}
-	return 0;
+	outbound_destroy(rules);
+	return rc;
 }
 
 static void

@@ -100,7 +100,6 @@ acl_and_security_groups_must_both_allow(void **state)
 	    CONF_OUTBOUND_NETWORK_ACL);
 	assert_i64(conf_outbound_verdict(conf, l, &by_nobody),
 	    CONF_OUTBOUND_SECURITY_GROUP);
-	assert_false(conf_outbound_allows(conf, l, &by_group));
 	conf_destroy(conf);
 }
 

@@ -189,8 +189,10 @@ keys_of_a_running_daemon_cannot_change(void **state)
 	assert_u64(diags.n_errors, 4);
 	said = conf_case_print_diags(&diags, "FILE");
 	assert_contains(said,
-	    "FILE: error: [node] Workers cannot change from 2 to 4 while nlbd "
-	    "runs; restart nlbd, or set it back to 2\n");
+	    "FILE:22:11: error: [node] Workers cannot change from 2 to 4 while "
+	    "nlbd runs; restart nlbd, or set it back to 2\n"
+	    "   22 | Workers = 4\n"
+	    "      |           ^\n");
 	assert_contains(said, "MaxFlows cannot change from auto to 100");
 	assert_contains(said, "AdminSocket cannot change from "
 			      "/run/nlbd/nlbd.sock to /run/x.sock");
@@ -200,6 +202,86 @@ keys_of_a_running_daemon_cannot_change(void **state)
 	conf_diags_fini(&diags);
 	conf_destroy(old_conf);
 	conf_destroy(new_conf);
+}
+
+/* What a reload with text in place of what says. */
+static void
+expect_refusal(const char *what, const char *with, const char *message)
+{
+	char *text = replaced(BASE, what, with), *said;
+	struct conf *old_conf = conf_of(BASE), *new_conf = conf_of(text);
+	struct conf_diags diags = {0};
+	struct conf_diff diff;
+
+	assert_errno(conf_diff(old_conf, new_conf, &diff, &diags), -EINVAL);
+	said = conf_case_print_diags(&diags, "FILE");
+	assert_str(said, message);
+	free(said);
+	free(text);
+	conf_diags_fini(&diags);
+	conf_destroy(old_conf);
+	conf_destroy(new_conf);
+}
+
+static void
+a_key_that_is_gone_is_missed_in_its_section(void **state)
+{
+	(void)state;
+	expect_refusal("Workers = 2\n", "LogLevel = debug\n",
+	    "FILE:21:2: error: [node] Workers cannot change from 2 to auto "
+	    "while nlbd runs; restart nlbd, or set it back to 2\n"
+	    "   21 | [node]\n"
+	    "      |  ^~~~\n");
+	expect_refusal("[node]\nWorkers = 2\n", "",
+	    "FILE: error: [node] Workers cannot change from 2 to auto while "
+	    "nlbd runs; restart nlbd, or set it back to 2\n");
+}
+
+/* The lines first to first + n - 1 of a large group, backwards or not. */
+static struct conf *
+large_group(size_t first, size_t n, bool backwards)
+{
+	char *text = NULL;
+	size_t size = 0;
+	struct conf *conf;
+	FILE *out = open_memstream(&text, &size);
+
+	if (out == NULL)
+		fail_msg("open_memstream: %s", strerror(errno));
+	fputs(BASE "[target-group large]\nPort = 25\n", out);
+	for (size_t i = 0; i < n; i++) {
+		size_t t = first + (backwards ? n - 1 - i : i);
+
+		fprintf(out, "Target.t%zu = Id=10.1.%zu.%zu,Port=%zu\n", t,
+		    t / 200, t % 200, 1000 + t % 7);
+	}
+	fclose(out);
+	conf = conf_of(text);
+	free(text);
+	return conf;
+}
+
+static void
+the_order_of_many_targets_means_nothing(void **state)
+{
+	struct conf *old_conf = large_group(0, 2500, false);
+	struct conf *same = large_group(0, 2500, true);
+	struct conf *moved = large_group(700, 2000, true);
+	struct conf_diags diags = {0};
+	struct conf_diff diff;
+	char text[100];
+
+	(void)state;
+	assert_errno(conf_diff(old_conf, same, &diff, &diags), 0);
+	assert_str(
+	    conf_diff_summary(&diff, text, sizeof(text)), "nothing changed");
+	assert_errno(conf_diff(old_conf, moved, &diff, &diags), 0);
+	assert_str(conf_diff_summary(&diff, text, sizeof(text)),
+	    "200 targets added, 700 targets removed");
+	conf_diags_fini(&diags);
+	conf_destroy(old_conf);
+	conf_destroy(same);
+	conf_destroy(moved);
 }
 
 static void
@@ -222,6 +304,8 @@ main(void)
 	    cmocka_unit_test(each_change_is_counted_as_what_it_is),
 	    cmocka_unit_test(sections_are_known_by_name_not_by_place),
 	    cmocka_unit_test(keys_of_a_running_daemon_cannot_change),
+	    cmocka_unit_test(a_key_that_is_gone_is_missed_in_its_section),
+	    cmocka_unit_test(the_order_of_many_targets_means_nothing),
 	    cmocka_unit_test(a_summary_is_cut_to_its_buffer),
 	};
 
