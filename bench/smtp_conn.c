@@ -30,6 +30,7 @@ struct smtp_conn {
 	char *out; /* replies not yet sent */
 	size_t out_len;
 	size_t out_size;
+	size_t streamed; /* bytes of a SOURCE that are being written */
 	struct smtp_session session;
 	struct smtp_receipt receipt;
 };
@@ -171,9 +172,30 @@ on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
 		send_replies_after(c, c->target->reply_delay_ms);
 }
 
+static void on_streamed(uv_write_t *write, int status);
+
+/* Returns whether a SOURCE has (more) to send. The pattern lies in memory for
+ * ever, so that nothing is copied. */
+static bool
+send_stream(struct smtp_conn *c)
+{
+	const char *data = smtp_session_stream(&c->session, &c->streamed);
+	uv_buf_t buf;
+
+	if (data == NULL)
+		return false;
+	buf = uv_buf_init((char *)(uintptr_t)data, (unsigned)c->streamed);
+	if (uv_write(&c->write, (uv_stream_t *)&c->tcp, &buf, 1, on_streamed) !=
+	    0)
+		conn_close(c);
+	return true;
+}
+
 static void
 resume_reading(struct smtp_conn *c)
 {
+	if (send_stream(c))
+		return;
 	if (c->out_size > SMTP_LINE_MAX) {
 		free(c->out);
 		c->out = NULL;
@@ -184,6 +206,20 @@ resume_reading(struct smtp_conn *c)
 		conn_close(c);
 	else if (smtp_session_has_quit(&c->session))
 		uv_timer_start(&c->timer, on_timer, QUIT_LINGER_MS, 0);
+}
+
+static void
+on_streamed(uv_write_t *write, int status)
+{
+	struct smtp_conn *c = write->data;
+
+	if (c->is_closing)
+		return;
+	smtp_session_sent(&c->session, c->streamed);
+	if (status != 0)
+		conn_close(c);
+	else
+		resume_reading(c);
 }
 
 static void

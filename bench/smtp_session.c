@@ -3,11 +3,14 @@
  */
 #include "smtp_session.h"
 
+#include <ctype.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+
+#include "pattern.h"
 
 struct command {
 	const char *verb;
@@ -160,12 +163,78 @@ run_noop(struct smtp_session *s, const char *argument)
 	reply(s, "250 2.0.0 Ok\r\n");
 }
 
+/* The sum of every byte up to the line end of this QUIT: it tells the client
+ * that all it sent came, and in order. */
 static void
 run_quit(struct smtp_session *s, const char *argument)
 {
+	char text[SMTP_LINE_MAX];
+
 	(void)argument;
 	s->state = SMTP_QUIT;
-	reply(s, "221 2.0.0 Bye\r\n");
+	snprintf(text, sizeof(text),
+	    "221 2.0.0 Bye, %" PRIu64 " bytes, sum %016" PRIx64 "\r\n",
+	    s->sum.bytes, stream_sum_value(&s->sum));
+	reply(s, text);
+}
+
+/* Only the one right spelling: a byte too many or too few must show. */
+static bool
+is_exact(const struct smtp_session *s, const char *argument)
+{
+	size_t verb_len = strcspn(s->line, " ");
+
+	return s->line_has_cr &&
+	       (*argument == '\0' ? s->line[verb_len] == '\0'
+				  : argument == s->line + verb_len + 1);
+}
+
+static void
+run_xecho(struct smtp_session *s, const char *argument)
+{
+	if (*argument != '\0' || !is_exact(s, argument)) {
+		reply(s, "501 5.5.4 Syntax: XECHO\r\n");
+		return;
+	}
+	s->state = SMTP_ECHO;
+	reply(s, "250 2.0.0 Echo\r\n");
+}
+
+/* "SEED BYTES" */
+static bool
+start_stream(struct smtp_session *s, const char *argument)
+{
+	char *end;
+
+	memset(&s->stream, 0, sizeof(s->stream));
+	s->stream.wrong_at = UINT64_MAX;
+	if (!is_exact(s, argument) || !isdigit((unsigned char)*argument))
+		return false;
+	s->stream.seed = strtoull(argument, &end, 10);
+	if (*end++ != ' ' || !isdigit((unsigned char)*end))
+		return false;
+	s->stream.bytes = strtoull(end, &end, 10);
+	return *end == '\0' && s->stream.bytes > 0;
+}
+
+static void
+run_xsink(struct smtp_session *s, const char *argument)
+{
+	if (!start_stream(s, argument))
+		reply(s, "501 5.5.4 Syntax: XSINK SEED BYTES\r\n");
+	else
+		s->state = SMTP_SINK;
+}
+
+static void
+run_xsource(struct smtp_session *s, const char *argument)
+{
+	if (!start_stream(s, argument)) {
+		reply(s, "501 5.5.4 Syntax: XSOURCE SEED BYTES\r\n");
+		return;
+	}
+	s->state = SMTP_SOURCE;
+	reply(s, "250 2.0.0 The stream follows\r\n");
 }
 
 static const struct command commands[] = {
@@ -177,6 +246,9 @@ static const struct command commands[] = {
     {"RSET", run_rset},
     {"NOOP", run_noop},
     {"QUIT", run_quit},
+    {"XECHO", run_xecho},
+    {"XSINK", run_xsink},
+    {"XSOURCE", run_xsource},
 };
 
 /* line has neither CR LF nor, up to its length, a NUL. */
@@ -206,7 +278,8 @@ end_line(struct smtp_session *s)
 
 	s->line_len = 0;
 	s->line_too_long = false;
-	if (len > 0 && s->line[len - 1] == '\r')
+	s->line_has_cr = len > 0 && s->line[len - 1] == '\r';
+	if (s->line_has_cr)
 		len--;
 	if (too_long) {
 		reply(s, "500 5.5.2 Line too long\r\n");
@@ -225,6 +298,7 @@ consume_command(struct smtp_session *s, const char *data, size_t len)
 	const char *lf = memchr(data, '\n', len);
 	size_t part = lf != NULL ? (size_t)(lf - data) : len;
 
+	stream_sum_add(&s->sum, data, lf != NULL ? part + 1 : part);
 	/* One byte stays free for the NUL that ends the line. */
 	if (part >= sizeof(s->line) - s->line_len) {
 		s->line_too_long = true;
@@ -266,7 +340,7 @@ end_message(struct smtp_session *s)
 
 /* Returns how many bytes it took: all, or up to the end of the message. */
 static size_t
-consume_data(struct smtp_session *s, const char *data, size_t len)
+consume_message(struct smtp_session *s, const char *data, size_t len)
 {
 	size_t from = 0; /* what lies before it was passed on or dropped */
 	size_t i = 0;
@@ -318,13 +392,89 @@ consume_data(struct smtp_session *s, const char *data, size_t len)
 	return len;
 }
 
+static size_t
+consume_data(struct smtp_session *s, const char *data, size_t len)
+{
+	size_t took = consume_message(s, data, len);
+
+	stream_sum_add(&s->sum, data, took);
+	return took;
+}
+
+static size_t
+consume_sink(struct smtp_session *s, const char *data, size_t len)
+{
+	uint64_t left = s->stream.bytes - s->stream.done;
+	char text[SMTP_LINE_MAX];
+	size_t right;
+
+	if (len > left)
+		len = (size_t)left;
+	right = pattern_match(s->stream.seed, s->stream.done, data, len);
+	if (right < len && s->stream.wrong_at == UINT64_MAX)
+		s->stream.wrong_at = s->stream.done + right;
+	s->stream.done += len;
+	if (s->stream.done < s->stream.bytes)
+		return len;
+	s->state = SMTP_COMMAND;
+	if (s->stream.wrong_at == UINT64_MAX)
+		snprintf(text, sizeof(text),
+		    "250 2.0.0 Ok: %" PRIu64 " bytes\r\n", s->stream.bytes);
+	else
+		snprintf(text, sizeof(text),
+		    "554 5.6.0 Byte %" PRIu64 " differs\r\n",
+		    s->stream.wrong_at);
+	reply(s, text);
+	return len;
+}
+
+const char *
+smtp_session_stream(const struct smtp_session *s, size_t *len)
+{
+	uint64_t left = s->stream.bytes - s->stream.done;
+
+	if (s->state != SMTP_SOURCE)
+		return NULL;
+	*len = left < PATTERN_PERIOD ? (size_t)left : PATTERN_PERIOD;
+	return pattern_at(s->stream.seed, s->stream.done);
+}
+
+void
+smtp_session_sent(struct smtp_session *s, size_t len)
+{
+	s->stream.done += len;
+	if (s->stream.done == s->stream.bytes)
+		s->state = SMTP_COMMAND;
+}
+
+static size_t
+consume(struct smtp_session *s, const char *data, size_t len)
+{
+	switch (s->state) {
+	case SMTP_COMMAND:
+		return consume_command(s, data, len);
+	case SMTP_DATA:
+		return consume_data(s, data, len);
+	case SMTP_SINK:
+		return consume_sink(s, data, len);
+	case SMTP_ECHO:
+		s->ops->reply(s->arg, data, len);
+		return len;
+	case SMTP_SOURCE:
+		/* Among the stream, where it cannot be overlooked. */
+		reply(s, "503 5.5.1 A stream is under way\r\n");
+		break;
+	case SMTP_QUIT:
+		break;
+	}
+	return len;
+}
+
 void
 smtp_session_input(struct smtp_session *s, const char *data, size_t len)
 {
 	while (len > 0 && s->state != SMTP_QUIT) {
-		size_t took = s->state == SMTP_DATA
-				  ? consume_data(s, data, len)
-				  : consume_command(s, data, len);
+		size_t took = consume(s, data, len);
 
 		data += took;
 		len -= took;

@@ -2,7 +2,8 @@
  * The server side of one SMTP session (RFC 5321) as a pure state machine:
  * bytes in, replies and message bytes out through callbacks.  It knows neither
  * sockets nor clocks, and no input, however hostile, makes it do more than
- * answer 5xx.
+ * answer 5xx.  Three verbs beyond SMTP turn a session into a stream whose
+ * bytes are checked, for load tests, and the 221 says what the session sent.
  */
 #ifndef SMTP_SESSION_H
 #define SMTP_SESSION_H
@@ -10,6 +11,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include "stream_sum.h"
 
 #define SMTP_LINE_MAX 1024 /* a longer command line is answered with 500 */
 #define SMTP_RECIPIENTS_MAX 1000
@@ -33,6 +36,12 @@ struct smtp_session_ops {
  *   COMMAND ----------------------> DATA
  *    |   ^                           |
  *    |   '------- CRLF . CRLF -------'
+ *    |
+ *    |<-- XSINK SEED BYTES ----> SINK    so many bytes of the pattern come,
+ *    |                                   then a reply says if they were right
+ *    |<-- XSOURCE SEED BYTES --> SOURCE  so many are sent; input gets 503
+ *    |
+ *    |--- XECHO ---------------> ECHO    every byte comes back, to the end
  *    | QUIT
  *    v
  *   QUIT      input is ignored from here on
@@ -40,6 +49,9 @@ struct smtp_session_ops {
 enum smtp_state {
 	SMTP_COMMAND,
 	SMTP_DATA,
+	SMTP_SINK,
+	SMTP_SOURCE,
+	SMTP_ECHO,
 	SMTP_QUIT,
 };
 
@@ -72,8 +84,16 @@ struct smtp_session {
 	bool has_sender;
 	unsigned recipients;
 	uint64_t body_bytes; /* of the current message */
+	struct {
+		uint64_t seed;
+		uint64_t bytes; /* of the whole stream */
+		uint64_t done;
+		uint64_t wrong_at; /* UINT64_MAX: no byte so far */
+	} stream;                  /* of SINK and SOURCE */
+	struct stream_sum sum; /* of all commands and messages, for the 221 */
 	size_t line_len;
 	bool line_too_long; /* the rest of the line is skipped */
+	bool line_has_cr;   /* before its LF, as it should */
 	char line[SMTP_LINE_MAX];
 };
 
@@ -87,6 +107,14 @@ void smtp_session_greet(struct smtp_session *s);
 
 /* Takes the next bytes of the client, in any split. */
 void smtp_session_input(struct smtp_session *s, const char *data, size_t len);
+
+/*
+ * What a SOURCE sends next, in one piece of at most *len bytes; NULL when
+ * there is nothing (more).  smtp_session_sent() moves on.
+ */
+const char *smtp_session_stream(const struct smtp_session *s, size_t *len);
+
+void smtp_session_sent(struct smtp_session *s, size_t len);
 
 bool smtp_session_has_quit(const struct smtp_session *s);
 

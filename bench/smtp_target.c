@@ -15,6 +15,7 @@
 
 #include "base/addr.h"
 #include "bench_addr.h"
+#include "pattern.h"
 #include "smtp_conn.h"
 
 #define LISTENERS_MAX 16
@@ -41,7 +42,10 @@ usage(FILE *to)
 	    "    [--max-size BYTES] [--print] [--store DIR]\n"
 	    "Takes every mail. --print writes a line with the SHA-256 of each\n"
 	    "message, --store also keeps it as DIR/<sha256>.eml. SIGUSR1 and\n"
-	    "the end print the counts as one line of JSON.\n",
+	    "the end print the counts as one line of JSON. For nlbbench the "
+	    "221\n"
+	    "tells what the session received, and XECHO, XSINK SEED BYTES and\n"
+	    "XSOURCE SEED BYTES turn a session into a stream.\n",
 	    to);
 }
 
@@ -253,6 +257,7 @@ main(int argc, char **argv)
 	    .on_session_closed = on_session_closed,
 	};
 
+	pattern_init();
 	LIST_INIT(&target.conns);
 	parse_options(argc, argv, &target);
 	setvbuf(stdout, NULL, _IOLBF, 0);

@@ -12,6 +12,7 @@
 
 #include <cmocka.h>
 
+#include "pattern.h"
 #include "smtp_session.h"
 
 struct record {
@@ -97,6 +98,20 @@ assert_body(const char *expected)
 	assert_memory_equal(record.body, expected, record.body_len);
 }
 
+/* The replies, and the 221 of a session that received so many bytes. */
+static const char *
+with_bye(const char *replies, const char *input, size_t len)
+{
+	static char text[4096];
+	struct stream_sum sum = {0};
+
+	stream_sum_add(&sum, input, len);
+	snprintf(text, sizeof(text),
+	    "%s221 2.0.0 Bye, %zu bytes, sum %016llx\r\n", replies, len,
+	    (unsigned long long)stream_sum_value(&sum));
+	return text;
+}
+
 static void
 pipelined_dialogue_is_the_same_in_every_split(void **state)
 {
@@ -108,8 +123,9 @@ pipelined_dialogue_is_the_same_in_every_split(void **state)
 	for (size_t piece = 1; piece < sizeof(input); piece++) {
 		run_split(input, sizeof(input) - 1, piece, 0);
 		assert_string_equal(record.replies,
-		    ENVELOPE_REPLY "250 2.0.0 Ok: received\r\n250 2.0.0 Ok\r\n"
-				   "221 2.0.0 Bye\r\n");
+		    with_bye(ENVELOPE_REPLY
+			"250 2.0.0 Ok: received\r\n250 2.0.0 Ok\r\n",
+			input, sizeof(input) - 1 - strlen("NOOP\r\n")));
 		assert_body(
 		    "Subject: x\r\n\r\n.dot\r\n\rcr\r\n..\r\nx\r\nlast\r\n");
 		assert_true(record.messages == 1);
@@ -282,6 +298,109 @@ random_bytes_only_get_replies_that_begin_with_a_known_code(void **state)
 	}
 }
 
+static void
+echoed_bytes_are_no_commands(void **state)
+{
+	static const char input[] = "NOOP\r\nXECHO\r\nQUIT\r\n\0.\r\n";
+
+	(void)state;
+	for (size_t piece = 1; piece < sizeof(input); piece++) {
+		static const char want[] = "250 2.0.0 Ok\r\n"
+					   "250 2.0.0 Echo\r\nQUIT\r\n\0.\r\n";
+
+		run_split(input, sizeof(input) - 1, piece, 0);
+		assert_true(record.replies_len == sizeof(want) - 1);
+		assert_memory_equal(record.replies, want, sizeof(want) - 1);
+	}
+}
+
+#define SINK "XSINK 7 1000\r\n"
+
+/* A thousand bytes of stream 7 and a NOOP behind it, with one byte wrong. */
+static void
+run_sink(size_t wrong_at, size_t piece)
+{
+	char input[sizeof(SINK) + 1000 + 16];
+	size_t len = strlen(SINK);
+
+	memcpy(input, SINK, len);
+	memcpy(input + len, pattern_at(7, 0), 1000);
+	if (wrong_at < 1000)
+		input[len + wrong_at] ^= 1;
+	memcpy(input + len + 1000, "NOOP\r\n", 6);
+	run_split(input, len + 1006, piece, 0);
+}
+
+static void
+sink_says_where_a_stream_went_wrong(void **state)
+{
+	(void)state;
+	for (size_t piece = 1; piece < 1100; piece += 7) {
+		run_sink(1000, piece);
+		assert_string_equal(record.replies,
+		    "250 2.0.0 Ok: 1000 bytes\r\n250 2.0.0 Ok\r\n");
+		run_sink(999, piece);
+		assert_string_equal(record.replies,
+		    "554 5.6.0 Byte 999 differs\r\n250 2.0.0 Ok\r\n");
+	}
+}
+
+static void
+source_sends_its_stream_and_then_takes_commands(void **state)
+{
+	struct smtp_session s;
+	const char *data;
+	size_t len;
+	uint64_t at = 0;
+
+	(void)state;
+	memset(&record, 0, sizeof(record));
+	smtp_session_init(&s, &ops, &record, "t", 0);
+	assert_null(smtp_session_stream(&s, &len));
+	smtp_session_input(&s, "XSOURCE 3 200000\r\n", 18);
+	assert_string_equal(record.replies, "250 2.0.0 The stream follows\r\n");
+	while ((data = smtp_session_stream(&s, &len)) != NULL) {
+		assert_true(pattern_match(3, at, data, len) == len);
+		/* Only a part of it may have been taken. */
+		len -= len / 3;
+		smtp_session_sent(&s, len);
+		at += len;
+	}
+	assert_true(at == 200000);
+	smtp_session_input(&s, "NOOP\r\n", 6);
+	assert_non_null(strstr(record.replies, "250 2.0.0 Ok\r\n"));
+}
+
+static void
+input_during_a_source_is_answered_into_the_stream(void **state)
+{
+	(void)state;
+	run("XSOURCE 3 200000\r\n\n");
+	assert_string_equal(record.replies,
+	    "250 2.0.0 The stream follows\r\n"
+	    "503 5.5.1 A stream is under way\r\n");
+}
+
+static void
+streams_without_seed_and_size_get_501(void **state)
+{
+	static const char *const commands[] = {"XSINK", "XSINK 1", "XSINK 1 0",
+	    "XSINK -1 5", "XSINK 1 5x", "XSOURCE 1,5", "XSOURCE x 5",
+	    "XSINK  1 5", "XSINK 1  5", "XSINK 1 5\r", "XECHO "};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
+		char line[64];
+
+		snprintf(line, sizeof(line), "%s\r\n", commands[i]);
+		run(line);
+		assert_true(strncmp(record.replies, "501 5.5.4 ", 10) == 0);
+	}
+	/* A lost CR is a lost byte. */
+	run("XECHO\n");
+	assert_true(strncmp(record.replies, "501 5.5.4 ", 10) == 0);
+}
+
 int
 main(void)
 {
@@ -301,7 +420,13 @@ main(void)
 	    cmocka_unit_test(recipients_are_bounded),
 	    cmocka_unit_test(
 		random_bytes_only_get_replies_that_begin_with_a_known_code),
+	    cmocka_unit_test(echoed_bytes_are_no_commands),
+	    cmocka_unit_test(sink_says_where_a_stream_went_wrong),
+	    cmocka_unit_test(source_sends_its_stream_and_then_takes_commands),
+	    cmocka_unit_test(input_during_a_source_is_answered_into_the_stream),
+	    cmocka_unit_test(streams_without_seed_and_size_get_501),
 	};
 
+	pattern_init();
 	return cmocka_run_group_tests_name("smtp_session", tests, NULL, NULL);
 }

@@ -2,7 +2,7 @@
 
 Direct routing shows what plain TCP does; HAProxy in TCP mode is a forwarder
 that turns a reset into a clean end. A matrix that stays green with it would
-prove nothing. Careless breaks the rules on purpose.
+prove nothing. Careless and Spoiler break the rules on purpose.
 """
 import contextlib
 import pathlib
@@ -82,6 +82,7 @@ class Careless:
         self.address = (FRONT4, port)
         self._listener = None
         self._sockets = []
+        self._clients = set()  # the sockets of these that are clients' ends
 
     def __enter__(self):
         self._listener = self.network.nlbd.socket()
@@ -104,14 +105,18 @@ class Careless:
                 target = self.network.nlbd.socket()
                 self._sockets += [client, target]
                 target.connect(self.target)
+                self._clients.add(client)
                 for pair in ((client, target), (target, client)):
                     threading.Thread(target=self._pump, args=pair,
                                      daemon=True).start()
 
+    def _forward(self, source, destination):
+        while data := source.recv(65536):
+            destination.sendall(data)
+
     def _pump(self, source, destination):
         with contextlib.suppress(OSError):
-            while data := source.recv(65536):
-                destination.sendall(data)
+            self._forward(source, destination)
         for sock in (destination, source):
             with contextlib.suppress(OSError):
                 if self.how == "abort":
@@ -124,3 +129,41 @@ class Careless:
         with contextlib.suppress(OSError):
             while source.recv(65536):
                 pass  # unread input would turn the FIN into an RST
+
+
+class Spoiler(Careless):
+    """A relay that spoils one byte of every connection: "drop" loses it,
+    "duplicate" sends it twice, "reorder" swaps it with the next that differs;
+    None spoils nothing. Towards the "target" or the "client"."""
+
+    def __init__(self, network, how, towards, at, **options):
+        super().__init__(network, "launder", **options)
+        self.spoiling, self.towards, self.at = how, towards, at
+
+    def _forward(self, source, destination):
+        towards = "target" if source in self._clients else "client"
+        if towards != self.towards or self.spoiling is None:
+            super()._forward(source, destination)
+            return
+        passed, held = 0, b""
+        while data := source.recv(65536):
+            data, held = held + data, b""
+            if passed <= self.at < passed + len(data):
+                data, held = self._spoil(data, self.at - passed)
+            passed += len(data)
+            destination.sendall(data)
+
+    def _spoil(self, data, at):
+        """What to send of data now, and what with the next that comes."""
+        byte, rest = data[at:at + 1], data[at + 1:]
+        if self.spoiling == "drop":
+            return data[:at] + rest, b""
+        if self.spoiling == "duplicate":
+            return data[:at] + byte + byte + rest, b""
+        other = next((i for i, c in enumerate(rest) if c != byte[0]), None)
+        if other is None:
+            self.at += 1  # nothing to swap it with has come yet
+            return data[:at], data[at:]
+        rest = bytearray(rest)
+        byte, rest[other] = bytes([rest[other]]), byte[0]
+        return data[:at] + byte + bytes(rest), b""
