@@ -199,15 +199,6 @@ flow_end(struct flow *f, enum flow_end_reason reason)
 }
 
 void
-flow_lose_target(struct flow *f, enum flow_end_reason reason)
-{
-	if (f->state == FLOW_CONNECTING)
-		flow_connect_elsewhere(f);
-	else
-		flow_end(f, reason);
-}
-
-void
 flow_reap(struct worker *w)
 {
 	struct flow *f;

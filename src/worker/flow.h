@@ -70,6 +70,8 @@ struct flow {
 	bool proxy_v2;        /* the target expects a PROXY v2 header */
 	bool as_client;       /* it is reached from the client's address */
 	bool in_busy, in_flushing;
+	bool ending;           /* lost its target, waits for its turn */
+	uint8_t ending_reason; /* enum flow_end_reason: then */
 };
 
 /* A client was accepted and may enter: takes fd and source. Connects. */
@@ -87,10 +89,6 @@ void flow_on_timer(struct worker *w, struct wheel_entry *e);
 bool flow_run_busy(struct worker *w);
 void flow_poll_flushing(struct worker *w);
 void flow_reap(struct worker *w);
-
-/* Its target was taken out of service and its flows shall end. One that still
- * connects has lost nothing yet: it goes to the next target. */
-void flow_lose_target(struct flow *f, enum flow_end_reason reason);
 
 /* What is known of f now. */
 void flow_fill_record(const struct flow *f, struct flow_record *r);

@@ -18,6 +18,7 @@
 #include "nlb/client_ip.h"
 #include "nlb/forward.h"
 #include "worker/client_source.h"
+#include "worker/ending.h"
 
 static struct worker *
 worker_of(const struct flow *f)
@@ -79,6 +80,7 @@ drop_target_socket(struct flow *f)
 {
 	if (f->target.fd != -1)
 		close(f->target.fd);
+	ending_spare(f);
 	f->target.fd = -1;
 	f->target.error = 0;
 	if (f->target_slot != SB_SLOT_NONE) {
@@ -428,6 +430,10 @@ connected(struct flow *f)
 {
 	int rc;
 
+	if (f->ending) {
+		flow_connect_elsewhere(f);
+		return;
+	}
 	f->target.writable = true;
 	rc = flow_proxy_send(f);
 	if (rc == -ENOMEM) {

@@ -15,6 +15,7 @@
 
 #include "base/log.h"
 #include "ipc/capabilities.h"
+#include "worker/ending.h"
 #include "worker/flow.h"
 #include "worker/listener.h"
 
@@ -78,7 +79,8 @@ after_batch(void *arg)
 	struct worker *w = arg;
 	bool more;
 
-	more = flow_run_busy(w);
+	more = ending_run(w);
+	more |= flow_run_busy(w);
 	flow_poll_flushing(w);
 	wheel_advance(&w->wheel, w->poller.now_ms, fire_flow_timer, w);
 	flow_reap(w);
@@ -212,13 +214,8 @@ send_flow_list(struct worker *w, const struct channel_list_flows *ask)
 static void
 end_flows_of_target(struct worker *w, const struct channel_end_flows *m)
 {
-	struct flow *f, *next;
-
-	if (m->reason >= FLOW_END_REASON_COUNT)
-		return;
-	TAILQ_FOREACH_SAFE (f, &w->flows, entry, next)
-		if (f->target_slot == m->target_slot)
-			flow_lose_target(f, m->reason);
+	if (m->reason < FLOW_END_REASON_COUNT)
+		ending_mark(w, m->target_slot, m->reason);
 }
 
 static void

@@ -15,7 +15,7 @@ static struct {
 	int err;
 	uint64_t calls;
 } faults[FAULT_CALLS];
-static uint64_t clock_skipped_ns;
+static uint64_t clock_skipped_ns, clock_step_ns;
 static void (*splice_hook)(void *arg);
 static void *splice_arg;
 
@@ -45,6 +45,7 @@ fault_reset(void)
 {
 	memset(faults, 0, sizeof(faults));
 	splice_hook = NULL;
+	clock_step_ns = 0;
 }
 
 void
@@ -58,6 +59,12 @@ void
 fault_skip_clock(uint64_t ms)
 {
 	clock_skipped_ns += ms * 1000000;
+}
+
+void
+fault_step_clock(uint64_t ns)
+{
+	clock_step_ns = ns;
 }
 
 static bool
@@ -165,5 +172,6 @@ uint64_t __wrap_uv_hrtime(void);
 uint64_t
 __wrap_uv_hrtime(void)
 {
+	clock_skipped_ns += clock_step_ns;
 	return __real_uv_hrtime() + clock_skipped_ns;
 }

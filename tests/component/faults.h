@@ -35,5 +35,7 @@ void fault_before_splice(void (*hook)(void *arg), void *arg);
 
 /* What uv_hrtime says from now on is that much later. */
 void fault_skip_clock(uint64_t ms);
+/* Each reading takes that long, as if every step were slow. */
+void fault_step_clock(uint64_t ns);
 
 #endif
