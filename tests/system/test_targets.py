@@ -2,7 +2,7 @@
 import pytest
 
 from lab import ini
-from lab.daemon import scaled
+from lab.daemon import Daemon, scaled
 from lab.load import EchoTargets, Load, sessions
 from lab.netns import CLIENT4, TARGET4, TARGET6
 from lab.peers import RST, HealthResponder, connect
@@ -156,6 +156,28 @@ def test_stickiness_keeps_a_source_with_one_target(network, start_nlbd, echo):
     assert len(result.targets) > 1, "ten sources do not all share a target"
     again = sessions(network, nlbd.address, 100)
     assert again.by_source == result.by_source
+
+
+@pytest.mark.quick
+def test_two_nodes_agree_on_the_target_of_every_source(network, start_nlbd,
+                                                       echo):
+    """The other node's file names the same targets in another order; one of
+    them is lost on both, and its sources alone go elsewhere."""
+    with Daemon(network, config(stickiness__enabled="true")) as here:
+        here.start(healthy=3)
+        picks = sessions(network, here.address, 200).by_source
+    there = start_nlbd(config(*reversed(THREE), stickiness__enabled="true"),
+                       healthy=3)
+    assert sessions(network, there.address, 200).by_source == picks
+    lost = picks[CLIENT4[0]][0]
+    echo.refuse(lost)
+    there.wait_state(lost, "unhealthy")
+    now = sessions(network, there.address, 200).by_source
+    for source, (target,) in picks.items():
+        assert (now[source] == [target]) == (target != lost)
+    echo.serve(lost)
+    there.wait_state(lost, "healthy")
+    assert sessions(network, there.address, 200).by_source == picks
 
 
 @pytest.mark.quick
