@@ -72,6 +72,11 @@ struct admin_target {
 	const uint64_t *check_results; /* by enum probe_result */
 };
 
+/* The last whole minute's highest averages of ten seconds. */
+struct admin_peaks {
+	uint64_t bytes_per_second, packets_per_second;
+};
+
 /* text (verdict: accepted: one line of summary; rejected: all diagnostics as
  * conf_diags_print writes them) lives during the call only. */
 typedef void (*admin_verdict_cb)(void *arg, bool accepted, const char *text);
@@ -92,6 +97,10 @@ struct admin_ops {
 	/* registered and still draining targets, in config order */
 	void (*each_target)(void *owner,
 	    void (*fn)(void *arg, const struct admin_target *t), void *arg);
+	/* sums of the targets that a group has no more */
+	struct sb_target_sum (*former_targets)(void *owner, const char *group);
+	/* of one listener, or of all with SB_SLOT_NONE */
+	struct admin_peaks (*peaks)(void *owner, uint16_t listener_slot);
 	/* name of what a flow record's slots mean; NULL = gone */
 	const char *(*listener_name)(void *owner, uint16_t slot);
 	const char *(*target_group_name)(void *owner, uint16_t target_slot);

@@ -21,30 +21,62 @@ struct source {
 #define L(field) (offsetof(struct sb_listener_sum, field) + 1)
 #define T(field) (offsetof(struct sb_target_sum, field) + 1)
 
+#define BOTH(field)              \
+	{                        \
+		{L(field)},      \
+		{                \
+			T(field) \
+		}                \
+	}
+#define LISTENER(field)     \
+	{                   \
+		{L(field)}, \
+		{           \
+			0   \
+		}           \
+	}
+#define TARGET(field)            \
+	{                        \
+		{0},             \
+		{                \
+			T(field) \
+		}                \
+	}
+#define TWO(a, b)                  \
+	{                          \
+		{L(a), L(b)},      \
+		{                  \
+			T(a), T(b) \
+		}                  \
+	}
+
+/* Those without a row come from elsewhere: host counts, the zone, peaks. */
 static const struct source sources[METRIC_COUNT] = {
-    [METRIC_ACTIVE_FLOWS] = {{L(active_flows)}, {T(active_flows)}},
-    [METRIC_NEW_FLOWS] = {{L(new_flows)}, {T(new_flows)}},
-    [METRIC_REJECTED_FLOWS] = {{L(rejected_flows)}, {0}},
-    [METRIC_PROCESSED_BYTES] = {{L(client_to_target_bytes),
-				    L(target_to_client_bytes)},
-	{T(client_to_target_bytes), T(target_to_client_bytes)}},
-    [METRIC_CLIENT_TO_TARGET_BYTES] = {{L(client_to_target_bytes)},
-	{T(client_to_target_bytes)}},
-    [METRIC_TARGET_TO_CLIENT_BYTES] = {{L(target_to_client_bytes)},
-	{T(target_to_client_bytes)}},
-    [METRIC_CLIENT_RESETS] = {{L(client_resets)}, {0}},
-    [METRIC_TARGET_RESETS] = {{L(target_resets)}, {0}},
-    [METRIC_ELB_RESETS] = {{L(elb_resets)}, {0}},
-    [METRIC_UNHEALTHY_ROUTING_FLOWS] = {{L(unhealthy_routing_flows)}, {0}},
-    [METRIC_PORT_ALLOCATION_ERRORS] = {{L(port_allocation_errors)}, {0}},
+    [METRIC_ACTIVE_FLOWS] = BOTH(active_flows),
+    [METRIC_NEW_FLOWS] = BOTH(new_flows),
+    [METRIC_REJECTED_FLOWS] = LISTENER(rejected_flows),
+    [METRIC_PROCESSED_BYTES] =
+	TWO(client_to_target_bytes, target_to_client_bytes),
+    [METRIC_CLIENT_TO_TARGET_BYTES] = BOTH(client_to_target_bytes),
+    [METRIC_TARGET_TO_CLIENT_BYTES] = BOTH(target_to_client_bytes),
+    [METRIC_PROCESSED_PACKETS] =
+	TWO(client_to_target_packets, target_to_client_packets),
+    [METRIC_CLIENT_TO_TARGET_PACKETS] = BOTH(client_to_target_packets),
+    [METRIC_TARGET_TO_CLIENT_PACKETS] = BOTH(target_to_client_packets),
+    [METRIC_CLIENT_RESETS] = BOTH(client_resets),
+    [METRIC_TARGET_RESETS] = BOTH(target_resets),
+    [METRIC_ELB_RESETS] = BOTH(elb_resets),
+    [METRIC_UNHEALTHY_ROUTING_FLOWS] = BOTH(unhealthy_routing_flows),
+    [METRIC_PORT_ALLOCATION_ERRORS] = BOTH(port_allocation_errors),
     /* and what the kernel dropped */
-    [METRIC_SECURITY_GROUP_BLOCKED_INBOUND] = {{L(security_group_blocked)},
-	{0}},
-    [METRIC_NETWORK_ACL_BLOCKED] = {{L(network_acl_blocked)}, {0}},
-    [METRIC_CONNECT_FAILURES] = {{0}, {T(connect_failures)}},
-    [METRIC_CONNECT_RETRIES] = {{L(connect_retries)}, {0}},
-    [METRIC_PAUSES] = {{L(paused)}, {0}},
-    [METRIC_PAUSED_WORKERS] = {{L(paused_workers)}, {0}},
+    [METRIC_SECURITY_GROUP_BLOCKED_INBOUND] = LISTENER(security_group_blocked),
+    [METRIC_SECURITY_GROUP_BLOCKED_OUTBOUND] =
+	LISTENER(security_group_blocked_outbound),
+    [METRIC_NETWORK_ACL_BLOCKED] = LISTENER(network_acl_blocked),
+    [METRIC_CONNECT_FAILURES] = TARGET(connect_failures),
+    [METRIC_CONNECT_RETRIES] = LISTENER(connect_retries),
+    [METRIC_PAUSES] = LISTENER(paused),
+    [METRIC_PAUSED_WORKERS] = LISTENER(paused_workers),
 };
 
 static uint64_t
@@ -66,6 +98,7 @@ struct listener_row {
 	const char *name;
 	struct sb_listener_sum sum;
 	uint64_t filter_drops;
+	struct admin_peaks peaks;
 };
 
 struct target_row {
@@ -115,6 +148,7 @@ add_listener(void *arg, const struct admin_listener *l)
 		return;
 	row->name = l->name;
 	row->filter_drops = l->filter_drops;
+	row->peaks = s->ops->peaks(s->ops->owner, l->slot);
 	s->all.filter_drops += l->filter_drops;
 	scoreboard_sum_listener(s->ops->scoreboard, l->slot, &row->sum);
 }
@@ -137,14 +171,6 @@ add_target(void *arg, const struct admin_target *t)
 }
 
 static void
-add_target_to_group(struct sb_target_sum *group, const struct sb_target_sum *t)
-{
-#define X(field, help) group->field += t->field;
-	SB_TARGET_COUNTERS(X)
-#undef X
-}
-
-static void
 sum_groups(struct snapshot *s)
 {
 	s->group_sums = calloc(s->groups.n + 1, sizeof(*s->group_sums));
@@ -152,12 +178,15 @@ sum_groups(struct snapshot *s)
 		s->failed = true;
 		return;
 	}
-	for (size_t g = 0; g < s->groups.n; g++)
+	for (size_t g = 0; g < s->groups.n; g++) {
+		const char *name = s->groups.list[g].name;
+
+		s->group_sums[g] = s->ops->former_targets(s->ops->owner, name);
 		for (size_t i = 0; i < s->n_targets; i++)
-			if (strcmp(s->targets[i].group,
-				s->groups.list[g].name) == 0)
-				add_target_to_group(
+			if (strcmp(s->targets[i].group, name) == 0)
+				sb_target_sum_add(
 				    &s->group_sums[g], &s->targets[i].sum);
+	}
 }
 
 static void
@@ -170,6 +199,7 @@ snapshot_take(struct snapshot *s, const struct admin_ops *ops)
 		s->zone = conf->lb.availability_zone;
 	ops->each_listener(ops->owner, add_listener, s);
 	scoreboard_sum_listeners(ops->scoreboard, &s->all.sum);
+	s->all.peaks = ops->peaks(ops->owner, SB_SLOT_NONE);
 	ops->each_target(ops->owner, add_target, s);
 	view_groups_collect(ops, &s->groups);
 	s->failed = s->failed || s->groups.failed;
@@ -206,9 +236,16 @@ listener_value(enum metric_id id, const struct listener_row *row)
 {
 	uint64_t n = add_fields(&row->sum, sources[id].listener);
 
-	return id == METRIC_SECURITY_GROUP_BLOCKED_INBOUND
-		   ? n + row->filter_drops
-		   : n;
+	switch (id) {
+	case METRIC_PEAK_BYTES:
+		return row->peaks.bytes_per_second;
+	case METRIC_PEAK_PACKETS:
+		return row->peaks.packets_per_second;
+	case METRIC_SECURITY_GROUP_BLOCKED_INBOUND:
+		return n + row->filter_drops;
+	default:
+		return n;
+	}
 }
 
 static uint64_t

@@ -138,6 +138,34 @@ handle_targets(struct admin_request *request)
 		    view_targets(request->admin->ops, group, now_ms(request)));
 }
 
+static void
+handle_metric_list(struct admin_request *request)
+{
+	const char *by = param(request, "by"), *name = param(request, "name");
+	const struct metric *only = NULL;
+	unsigned dimensions = 0;
+
+	if (by != NULL)
+		dimensions = metric_dimensions_find(by);
+	if (by != NULL && dimensions == 0) {
+		admin_answer_error(request, MHD_HTTP_BAD_REQUEST,
+		    "ValidationError",
+		    "by is load-balancer, zone, target-group, listener, "
+		    "target or all");
+		return;
+	}
+	if (name != NULL)
+		only = metric_find(name);
+	if (name != NULL && only == NULL) {
+		admin_answer_error(request, MHD_HTTP_NOT_FOUND,
+		    "MetricNotFound",
+		    "there is no such metric; nlbctl metrics lists them");
+		return;
+	}
+	admin_answer(request, MHD_HTTP_OK,
+	    view_metrics(request->admin->ops, dimensions, only));
+}
+
 /* 0, or -EINVAL after an error was answered. */
 static int
 parse_flow_query(struct admin_request *request)
@@ -266,6 +294,7 @@ static const struct admin_route routes[] = {
     {"GET", "/v1/targets", handle_targets, {"target-group"}, false},
     {"GET", "/v1/flows", handle_flows, {"limit", "target", "listener"}, false},
     {"GET", "/metrics", handle_metrics, {NULL}, false},
+    {"GET", "/v1/metrics", handle_metric_list, {"by", "name"}, false},
     {"GET", "/healthz", admin_handle_healthz, {NULL}, false},
     {"GET", "/readyz", admin_handle_readyz, {NULL}, false},
     {"GET", "/zone-health", admin_handle_zone_health, {NULL}, false},

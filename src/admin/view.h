@@ -13,6 +13,7 @@
 #include <jansson.h>
 
 #include "admin/admin.h"
+#include "nlb/metric.h"
 #include "nlb/zone_health.h"
 
 struct view_flow_query {
@@ -32,6 +33,10 @@ json_t *view_targets(
 json_t *view_flows(const struct admin_ops *ops,
     const struct view_flow_query *query, const struct flow_record *records,
     size_t n, uint32_t missing_workers);
+/* by: METRIC_BY_ bits; 0: each metric by what it says most shortly, the load
+ * balancer or the target group. only: one metric, or NULL for all. */
+json_t *view_metrics(
+    const struct admin_ops *ops, unsigned by, const struct metric *only);
 json_t *view_verdict(bool accepted, const char *text);
 json_t *view_error(const char *code, const char *message);
 

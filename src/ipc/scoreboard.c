@@ -186,6 +186,8 @@ scoreboard_reset_listener(struct scoreboard *sb, uint16_t slot)
 	memset(
 	    &sb->retired.connects[slot], 0, sizeof(sb->retired.connects[slot]));
 	for (size_t i = 0; i < SB_BLOCKS; i++) {
+		if (!is_live(sb, i))
+			continue; /* zero, and perhaps never touched */
 		fold_listener(&sb->former, &sb->blocks[i].listeners[slot]);
 		memset(&sb->blocks[i].listeners[slot], 0,
 		    sizeof(sb->blocks[i].listeners[slot]));
@@ -264,6 +266,14 @@ scoreboard_sum_target(
 		SB_TARGET_COUNTERS(X)
 #undef X
 	}
+}
+
+void
+sb_target_sum_add(struct sb_target_sum *to, const struct sb_target_sum *from)
+{
+#define X(field, help) to->field += from->field;
+	SB_TARGET_COUNTERS(X)
+#undef X
 }
 
 void

@@ -33,9 +33,13 @@
 	X(new_flows, "flows accepted and allowed (NewFlowCount)")            \
 	X(rejected_flows, "flows that never reached a target")               \
 	X(security_group_blocked, "connections refused by user space rules") \
+	X(security_group_blocked_outbound,                                   \
+	    "flows whose targets no outbound rule allows")                   \
 	X(network_acl_blocked, "connections refused by a network ACL")       \
 	X(client_to_target_bytes, "payload bytes from clients")              \
 	X(target_to_client_bytes, "payload bytes from targets")              \
+	X(client_to_target_packets, "TCP segments from clients")             \
+	X(target_to_client_packets, "TCP segments to clients")               \
 	X(client_resets, "TCP_Client_Reset_Count")                           \
 	X(target_resets, "TCP_Target_Reset_Count")                           \
 	X(elb_resets, "TCP_ELB_Reset_Count")                                 \
@@ -50,7 +54,14 @@
 	X(new_flows, "flows connected")                                   \
 	X(connect_failures, "connects refused, timed out or unreachable") \
 	X(client_to_target_bytes, "payload bytes to the target")          \
-	X(target_to_client_bytes, "payload bytes from the target")
+	X(target_to_client_bytes, "payload bytes from the target")        \
+	X(client_to_target_packets, "TCP segments from its clients")      \
+	X(target_to_client_packets, "TCP segments to its clients")        \
+	X(client_resets, "flows that the client reset")                   \
+	X(target_resets, "flows that the target reset")                   \
+	X(elb_resets, "flows that nlbd reset")                            \
+	X(unhealthy_routing_flows, "flows it got by failing open")        \
+	X(port_allocation_errors, "connects without a free source port")
 
 struct sb_listener {
 #define X(field, help) _Atomic uint64_t field;
@@ -164,6 +175,8 @@ void scoreboard_sum_listeners(
     const struct scoreboard *sb, struct sb_listener_sum *out);
 void scoreboard_sum_target(
     const struct scoreboard *sb, uint16_t slot, struct sb_target_sum *out);
+void sb_target_sum_add(
+    struct sb_target_sum *to, const struct sb_target_sum *from);
 void scoreboard_sum_ends(
     const struct scoreboard *sb, uint64_t out[FLOW_END_REASON_COUNT]);
 void scoreboard_sum_connects(

@@ -130,6 +130,10 @@ flow_record_format_json(const struct flow_record *r, const char *listener_name,
 	    r->client_to_target_bytes);
 	append(&w, ",\"target_to_client_bytes\":%" PRIu64,
 	    r->target_to_client_bytes);
+	append(&w, ",\"client_to_target_packets\":%" PRIu64,
+	    r->client_to_target_packets);
+	append(&w, ",\"target_to_client_packets\":%" PRIu64,
+	    r->target_to_client_packets);
 	append_ms(&w, "duration_ms", r->duration_us);
 	if (r->connect_us == 0)
 		append_string(&w, "connect_ms", NULL);

@@ -27,6 +27,8 @@ struct flow_record {
 	uint16_t listener_slot, target_slot; /* SLOT_NONE = none */
 	struct addr client, listener, target;
 	uint64_t client_to_target_bytes, target_to_client_bytes;
+	/* TCP segments from and to the client */
+	uint64_t client_to_target_packets, target_to_client_packets;
 	uint8_t state;   /* enum flow_state */
 	uint8_t reason;  /* enum flow_end_reason, when FLOW_CLOSING */
 	uint8_t retries; /* targets tried before the last one */

@@ -44,7 +44,9 @@ enum metric_dimension {
 	    "flows accepted and allowed; of a target and its group: flows "    \
 	    "connected")                                                       \
 	X(REJECTED_FLOWS, "rejected_flows_total", "RejectedFlowCount",         \
-	    COUNTER, "Count", LISTENER, "flows that never reached a target")   \
+	    COUNTER, "Count", LISTENER,                                        \
+	    "flows that never reached a target; without what security "        \
+	    "groups and network ACLs refuse")                                  \
 	X(PROCESSED_BYTES, "processed_bytes_total", "ProcessedBytes", COUNTER, \
 	    "Bytes", FLOW,                                                     \
 	    "payload bytes passed on, both directions; without headers and "   \
@@ -53,14 +55,30 @@ enum metric_dimension {
 	    "Bytes", FLOW, "payload bytes from clients to targets")            \
 	X(TARGET_TO_CLIENT_BYTES, "target_to_client_bytes_total", "", COUNTER, \
 	    "Bytes", FLOW, "payload bytes from targets to clients")            \
+	X(PROCESSED_PACKETS, "processed_packets_total", "ProcessedPackets",    \
+	    COUNTER, "Count", FLOW,                                            \
+	    "TCP segments between the clients and nlbd, both directions; "     \
+	    "without health checks")                                           \
+	X(CLIENT_TO_TARGET_PACKETS, "client_to_target_packets_total", "",      \
+	    COUNTER, "Count", FLOW, "TCP segments from clients")               \
+	X(TARGET_TO_CLIENT_PACKETS, "target_to_client_packets_total", "",      \
+	    COUNTER, "Count", FLOW, "TCP segments to clients")                 \
+	X(PEAK_BYTES, "peak_bytes_per_second", "PeakBytesPerSecond", GAUGE,    \
+	    "Bytes/Second", LISTENER,                                          \
+	    "highest ten-second average of processed bytes in the last "       \
+	    "whole minute")                                                    \
+	X(PEAK_PACKETS, "peak_packets_per_second", "PeakPacketsPerSecond",     \
+	    GAUGE, "Count/Second", LISTENER,                                   \
+	    "highest ten-second average of processed packets in the last "     \
+	    "whole minute")                                                    \
 	X(CLIENT_RESETS, "client_resets_total", "TCP_Client_Reset_Count",      \
-	    COUNTER, "Count", LISTENER,                                        \
+	    COUNTER, "Count", FLOW,                                            \
 	    "flows that the client ended with a reset")                        \
 	X(TARGET_RESETS, "target_resets_total", "TCP_Target_Reset_Count",      \
-	    COUNTER, "Count", LISTENER,                                        \
+	    COUNTER, "Count", FLOW,                                            \
 	    "flows that the target ended with a reset")                        \
 	X(ELB_RESETS, "elb_resets_total", "TCP_ELB_Reset_Count", COUNTER,      \
-	    "Count", LISTENER,                                                 \
+	    "Count", FLOW,                                                     \
 	    "flows that nlbd ended with a reset of its own: idle timeout, "    \
 	    "target out of service, operator")                                 \
 	X(HEALTHY_HOSTS, "healthy_hosts", "HealthyHostCount", GAUGE, "Count",  \
@@ -73,10 +91,10 @@ enum metric_dimension {
 	    "1 while every target group has the healthy targets that "         \
 	    "dns_failover asks for, otherwise 0")                              \
 	X(UNHEALTHY_ROUTING_FLOWS, "unhealthy_routing_flows_total",            \
-	    "UnhealthyRoutingFlowCount", COUNTER, "Count", LISTENER,           \
+	    "UnhealthyRoutingFlowCount", COUNTER, "Count", FLOW,               \
 	    "flows routed while their target group failed open")               \
 	X(PORT_ALLOCATION_ERRORS, "port_allocation_errors_total",              \
-	    "PortAllocationErrorCount", COUNTER, "Count", LISTENER,            \
+	    "PortAllocationErrorCount", COUNTER, "Count", FLOW,                \
 	    "connects to a target for which no source port was free")          \
 	X(SECURITY_GROUP_BLOCKED_INBOUND,                                      \
 	    "security_group_blocked_inbound_total",                            \
@@ -85,9 +103,14 @@ enum metric_dimension {
 	    "SYNs the kernel dropped by the inbound rules or the network "     \
 	    "ACL, repeated ones included, and connections that security "      \
 	    "groups refused in user space")                                    \
+	X(SECURITY_GROUP_BLOCKED_OUTBOUND,                                     \
+	    "security_group_blocked_outbound_total",                           \
+	    "SecurityGroupBlockedFlowCount_Outbound_TCP", COUNTER, "Count",    \
+	    LISTENER, "flows that the outbound rules left no target for")      \
 	X(NETWORK_ACL_BLOCKED, "network_acl_blocked_total", "", COUNTER,       \
 	    "Count", LISTENER,                                                 \
-	    "connections that a network ACL refused in user space")            \
+	    "connections that a network ACL refused in user space, and "       \
+	    "flows that it left no target for")                                \
 	X(CONNECT_FAILURES, "connect_failures_total", "", COUNTER, "Count",    \
 	    TARGET, "connects refused, timed out or unreachable")              \
 	X(CONNECT_RETRIES, "connect_retries_total", "", COUNTER, "Count",      \

@@ -14,6 +14,9 @@ enum flow_end_class {
 	FLOW_END_TARGET_RESET, /* TCP_Target_Reset_Count */
 	FLOW_END_ELB_RESET,    /* TCP_ELB_Reset_Count: we sent the RST */
 	FLOW_END_REJECTED,     /* RejectedFlowCount: never reached a target */
+	/* By a security group (SecurityGroupBlockedFlowCount_*) or a network
+	 * ACL: an NLB never sees these, so they are not rejected flows. */
+	FLOW_END_BLOCKED,
 };
 
 /*
@@ -37,12 +40,12 @@ enum flow_end_class {
 	    "no target answered within the connect timeouts")                  \
 	X(NO_TARGET, "no-target", REJECTED,                                    \
 	    "the target group has no target that may get this flow")           \
-	X(SECURITY_GROUP, "security-group", REJECTED,                          \
+	X(SECURITY_GROUP, "security-group", BLOCKED,                           \
 	    "no inbound rule of the listener's security groups allows the "    \
 	    "source")                                                          \
-	X(SECURITY_GROUP_OUTBOUND, "security-group-outbound", REJECTED,        \
+	X(SECURITY_GROUP_OUTBOUND, "security-group-outbound", BLOCKED,         \
 	    "no outbound rule allows any target")                              \
-	X(NETWORK_ACL, "network-acl", REJECTED,                                \
+	X(NETWORK_ACL, "network-acl", BLOCKED,                                 \
 	    "the listener's network ACL denies the source, or every target")   \
 	X(SOURCE_LIMIT, "source-limit", REJECTED,                              \
 	    "this source already holds MaxFlowsPerSource flows")               \

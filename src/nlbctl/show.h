@@ -13,6 +13,7 @@
 int show_status(const json_t *root, const struct output *out);
 int show_targets(const json_t *root, const struct output *out);
 int show_flows(const json_t *root, const struct output *out);
+int show_metrics(const json_t *root, const struct output *out);
 int show_verdict(const json_t *root, const struct output *out);
 
 /* One member: "-" when it is no string, 0 when it is no number or negative. */

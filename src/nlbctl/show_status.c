@@ -117,7 +117,10 @@ listener_row(struct table *table, const json_t *l)
 {
 	char address[64], groups[256], buf[FORMAT_STRLEN];
 	uint64_t rejected = show_uint(l, "rejected_flows");
-	uint64_t drops = show_uint(l, "filter_drops");
+	uint64_t blocked = show_uint(l, "filter_drops") +
+			   show_uint(l, "security_group_blocked") +
+			   show_uint(l, "security_group_blocked_outbound") +
+			   show_uint(l, "network_acl_blocked");
 
 	table_cell(table, STYLE_PLAIN, "%s", show_text(l, "name"));
 	table_cell(table, STYLE_PLAIN, "%s",
@@ -134,7 +137,7 @@ listener_row(struct table *table, const json_t *l)
 	    format_count(show_uint(l, "new_flows"), buf));
 	table_cell(table, rejected > 0 ? STYLE_WARN : STYLE_PLAIN, "%s",
 	    format_count(rejected, buf));
-	table_cell(table, STYLE_PLAIN, "%s", format_count(drops, buf));
+	table_cell(table, STYLE_PLAIN, "%s", format_count(blocked, buf));
 	table_cell(table, STYLE_PLAIN, "%s",
 	    format_bytes(show_uint(l, "client_to_target_bytes"), buf));
 	table_cell(table, STYLE_PLAIN, "%s",
@@ -148,7 +151,7 @@ show_listeners(const json_t *list, const struct output *out)
 	static const struct table_column columns[] = {{"LISTENER", TABLE_LEFT},
 	    {"ADDRESS", TABLE_LEFT}, {"FORWARDS TO", TABLE_LEFT},
 	    {"STATE", TABLE_LEFT}, {"FLOWS", TABLE_RIGHT}, {"NEW", TABLE_RIGHT},
-	    {"REJECTED", TABLE_RIGHT}, {"DROPPED", TABLE_RIGHT},
+	    {"REJECTED", TABLE_RIGHT}, {"BLOCKED", TABLE_RIGHT},
 	    {"IN", TABLE_RIGHT}, {"OUT", TABLE_RIGHT},
 	    {"SECURITY GROUPS", TABLE_LEFT}};
 	struct table *table = table_create(columns, N_COLUMNS(columns));

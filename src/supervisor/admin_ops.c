@@ -110,6 +110,29 @@ each_target(
 	}
 }
 
+static struct sb_target_sum
+former_targets(void *owner, const char *group)
+{
+	struct daemon *d = owner;
+
+	return traffic_former_targets(&d->traffic, group);
+}
+
+static struct admin_peaks
+peaks(void *owner, uint16_t listener_slot)
+{
+	struct daemon *d = owner;
+	const struct traffic_peaks *p =
+	    listener_slot == SB_SLOT_NONE
+		? &d->traffic.node
+		: &d->traffic.listeners[listener_slot];
+
+	return (struct admin_peaks){
+	    .bytes_per_second = peak_per_second(&p->bytes),
+	    .packets_per_second = peak_per_second(&p->packets),
+	};
+}
+
 const char *
 daemon_listener_name(void *owner, uint16_t slot)
 {
@@ -141,6 +164,8 @@ daemon_fill_ops(struct daemon *d, struct admin_ops *ops)
 	    .each_worker = each_worker,
 	    .each_listener = each_listener,
 	    .each_target = each_target,
+	    .former_targets = former_targets,
+	    .peaks = peaks,
 	    .listener_name = daemon_listener_name,
 	    .target_group_name = daemon_target_group_name,
 	    .list_flows = daemon_list_flows,

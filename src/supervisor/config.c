@@ -130,6 +130,31 @@ hash_of(const struct conf *conf)
 	return hash_bytes(&key, conf->bytes, conf->n_bytes);
 }
 
+/* Still open in next, perhaps under another name? */
+static bool
+stays_open(const struct socket_set *set, const struct sockets *next)
+{
+	for (size_t i = 0; i < next->n; i++)
+		if (addr_equal(&set->bound, &next->sets[i].bound))
+			return true;
+	return false;
+}
+
+/* What the kernel counted at sockets that are about to be closed stays in the
+ * node's sum. */
+static void
+keep_filter_drops(struct daemon *d, const struct sockets *next)
+{
+	for (size_t i = 0; i < d->sockets.n; i++) {
+		const struct socket_set *set = &d->sockets.sets[i];
+
+		if (!stays_open(set, next))
+			sb_add(&d->sb->retired.listeners[set->slot]
+				    .security_group_blocked,
+			    sockets_dropped(set, d->workers.n));
+	}
+}
+
 /* A slot is free when no flow has it: its counters and name start anew. */
 static void
 take_listener_slots(struct daemon *d)
@@ -140,6 +165,7 @@ take_listener_slots(struct daemon *d)
 		if (!set->is_new)
 			continue;
 		scoreboard_reset_listener(d->sb, set->slot);
+		traffic_start_listener(&d->traffic, set->slot);
 		strlcpy(d->listener_names[set->slot], set->name,
 		    sizeof(d->listener_names[0]));
 	}
@@ -153,6 +179,18 @@ send_config_to_all(struct daemon *d)
 			(void)daemon_send_config(d, &d->workers.list[i]);
 }
 
+static bool
+group_is_known(const void *arg, const char *group)
+{
+	const struct registry *r = arg;
+	const struct registered_target *t;
+
+	TAILQ_FOREACH (t, &r->targets, entry)
+		if (strcmp(t->group, group) == 0)
+			return true;
+	return conf_find_target_group(r->conf, group) != NULL;
+}
+
 int
 daemon_apply_config(
     struct daemon *d, struct conf *conf, char *why, size_t why_size)
@@ -164,6 +202,7 @@ daemon_apply_config(
 	if (rc < 0)
 		return rc;
 	/* From here on nothing fails that could leave a mixture. */
+	keep_filter_drops(d, &p.sockets);
 	sockets_commit(&d->sockets, &p.sockets);
 	http_listen_commit(d, &p.http);
 	take_listener_slots(d);
@@ -186,6 +225,7 @@ daemon_apply_config(
 	if (rc < 0)
 		log_error("out of memory for targets: some are not "
 			  "registered");
+	traffic_forget_groups(&d->traffic, group_is_known, &d->registry);
 	conf_destroy(old);
 	send_config_to_all(d);
 	return 0;

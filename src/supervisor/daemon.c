@@ -209,6 +209,7 @@ on_tick(uv_timer_t *timer)
 	struct daemon *d = timer->data;
 
 	registry_tick(&d->registry, daemon_now_ms(d));
+	traffic_tick(&d->traffic, daemon_now_ms(d));
 	daemon_settle_reloads(d);
 	daemon_settle_flows(d);
 }
@@ -389,6 +390,8 @@ make_parts(struct daemon *d, const struct conf *conf)
 		return rc;
 	daemon_fill_ops(d, &d->admin_ops);
 	registry_init(&d->registry, d->sb, d->checker, end_flows_of_target, d);
+	traffic_init(&d->traffic, d->sb, daemon_now_ms(d));
+	d->registry.traffic = &d->traffic;
 	uv_timer_init(&d->loop, &d->tick);
 	uv_timer_init(&d->loop, &d->hup_delay);
 	uv_timer_init(&d->loop, &d->drain_deadline);
@@ -485,6 +488,7 @@ clean_up(struct daemon *d)
 	uv_run(&d->loop, UV_RUN_DEFAULT);
 	uv_loop_close(&d->loop);
 	registry_fini(&d->registry);
+	traffic_fini(&d->traffic);
 	sockets_close(&d->sockets);
 	flow_log_close(&d->flow_log);
 	free(d->workers.list);

@@ -18,6 +18,7 @@
 #include "supervisor/flow_log.h"
 #include "supervisor/registry.h"
 #include "supervisor/sockets.h"
+#include "supervisor/traffic.h"
 #include "supervisor/workers.h"
 
 /* sysexits(3), as nlbd(8) lists them. */
@@ -102,6 +103,7 @@ struct daemon {
 	struct sockets sockets;
 	struct workers workers;
 	struct registry registry;
+	struct traffic traffic;
 	struct checker *checker;
 	struct admin_ops admin_ops;
 	struct admin *admin;

@@ -283,6 +283,8 @@ static void
 remove_target(struct registry *r, struct registered_target *t)
 {
 	atomic_store(&r->sb->targets[t->slot].flags, 0);
+	if (r->traffic != NULL)
+		traffic_keep_target(r->traffic, t->group, t->slot);
 	TAILQ_REMOVE(&r->targets, t, entry);
 	RB_REMOVE(registered_tree, &r->by_place, t);
 	r->by_slot[t->slot] = NULL;

@@ -17,6 +17,7 @@
 #include "ipc/scoreboard.h"
 #include "nlb/conf.h"
 #include "nlb/target.h"
+#include "supervisor/traffic.h"
 
 struct registered_target {
 	TAILQ_ENTRY(registered_target) entry;
@@ -53,6 +54,7 @@ struct registry {
 	uint64_t n_applied;
 	uint16_t next_slot; /* where the search for a free one begins */
 	const struct conf *conf;
+	struct traffic *traffic; /* hears of removed targets; may be NULL */
 	/* Tell the workers to end a target's flows. */
 	void (*end_flows)(
 	    void *owner, uint16_t slot, enum flow_end_reason reason);

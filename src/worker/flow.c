@@ -36,50 +36,6 @@ target_counters(const struct flow *f)
 	return &worker_of(f)->block->targets[f->target_slot];
 }
 
-/* ---- counters --------------------------------------------------------- */
-
-/* Bytes are added after each run of a pump, not per system call. */
-static void
-count_bytes(struct flow *f, const struct pump *p, uint64_t before)
-{
-	uint64_t n = p->bytes - before;
-
-	if (n == 0)
-		return;
-	f->activity_ms = worker_of(f)->poller.now_ms;
-	if (p == &f->client_to_target) {
-		sb_add(&f->listener->counters->client_to_target_bytes, n);
-		sb_add(&target_counters(f)->client_to_target_bytes, n);
-	} else {
-		sb_add(&f->listener->counters->target_to_client_bytes, n);
-		sb_add(&target_counters(f)->target_to_client_bytes, n);
-	}
-}
-
-static void
-count_end(struct flow *f)
-{
-	struct sb_listener *c = f->listener->counters;
-
-	sb_add(&worker_of(f)->block->ends[f->reason], 1);
-	switch (flow_end_reason_class(f->reason)) {
-	case FLOW_END_CLIENT_RESET:
-		sb_add(&c->client_resets, 1);
-		break;
-	case FLOW_END_TARGET_RESET:
-		sb_add(&c->target_resets, 1);
-		break;
-	case FLOW_END_ELB_RESET:
-		sb_add(&c->elb_resets, 1);
-		break;
-	case FLOW_END_REJECTED:
-		sb_add(&c->rejected_flows, 1);
-		break;
-	case FLOW_END_NORMAL:
-		break;
-	}
-}
-
 void
 flow_fill_record(const struct flow *f, struct flow_record *r)
 {
@@ -94,6 +50,8 @@ flow_fill_record(const struct flow *f, struct flow_record *r)
 	    .target = f->target_addr,
 	    .client_to_target_bytes = f->client_to_target.bytes,
 	    .target_to_client_bytes = f->target_to_client.bytes,
+	    .client_to_target_packets = f->packets_from_client,
+	    .target_to_client_packets = f->packets_to_client,
 	    .state = f->state,
 	    .reason = f->reason,
 	    .retries = f->n_tried > 0 ? (uint8_t)(f->n_tried - 1) : 0,
@@ -119,7 +77,7 @@ flow_log_rejected(struct listener *l, int fd, const struct addr *client,
 	};
 	struct timespec now;
 
-	count_end(&f);
+	flow_count_end(&f);
 	if (!l->worker->flow_log)
 		return;
 	clock_gettime(CLOCK_REALTIME, &now);
@@ -172,7 +130,8 @@ flow_end(struct flow *f, enum flow_end_reason reason)
 		return;
 	flow_set_state(f, FLOW_CLOSING);
 	f->reason = (uint8_t)reason;
-	count_end(f);
+	flow_count_last_packets(f);
+	flow_count_end(f);
 	if (w->flow_log) {
 		struct flow_record r;
 
@@ -260,7 +219,7 @@ flush(struct flow *f)
 		uint64_t before = p->bytes;
 
 		result = pump_run(p, dead, live, &w->pump_resources);
-		count_bytes(f, p, before);
+		flow_count_bytes(f, p, before);
 	}
 	switch (result) {
 	case PUMP_DST_RESET:
@@ -355,7 +314,7 @@ drive_pump(struct flow *f, struct pump *p, struct side *src, struct side *dst)
 	if (p->state == PUMP_FINISHED)
 		return true;
 	result = pump_run(p, src, dst, &w->pump_resources);
-	count_bytes(f, p, before);
+	flow_count_bytes(f, p, before);
 	switch (result) {
 	case PUMP_FIN:
 		return pass_fin(f, p);
@@ -573,6 +532,7 @@ flow_accept(struct listener *l, int fd, const struct addr *client,
 		return;
 	}
 	f->source = source;
+	f->packets_ms = w->poller.now_ms;
 	listener_ref(l);
 	TAILQ_INSERT_TAIL(&w->flows, f, entry);
 	arm(f, w->poller.now_ms + FLOW_FIRST_LOOK_MS);

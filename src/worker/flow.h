@@ -52,6 +52,9 @@ struct flow {
 	uint64_t deadline_ms;      /* CONNECTING, FLUSHING */
 	uint64_t connect_total_ms; /* CONNECTING: the whole budget's end */
 	uint64_t activity_ms;      /* ESTABLISHED: last byte either way */
+	uint64_t packets_ms;       /* when they were counted last */
+	/* TCP segments of the client's connection. */
+	uint64_t packets_from_client, packets_to_client;
 	uint64_t connect_start_ns;
 	uint32_t connect_us;
 	struct addr client_addr, target_addr;
@@ -111,6 +114,14 @@ void flow_local_addr(const struct flow *f, struct addr *out);
 /* Sends the PROXY v2 header to a target that expects one, before anything
  * else. 0 or -errno; after -ENOMEM the flow must end. */
 int flow_proxy_send(struct flow *f);
+
+/* flow_count.c: what p moved since it had moved before; a run at a time, not a
+ * system call. */
+void flow_count_bytes(struct flow *f, const struct pump *p, uint64_t before);
+/* The flow ends for f->reason: its packets, while the client's socket is still
+ * open, and the end itself. */
+void flow_count_last_packets(struct flow *f);
+void flow_count_end(const struct flow *f);
 
 /* flow.c: the target answered, and its socket is writable. */
 void flow_established(struct flow *f);

@@ -146,6 +146,15 @@ is_shortage(int err)
 	       err == ENOMEM;
 }
 
+static void
+count_unallocated(const struct flow *f, uint32_t n)
+{
+	struct sb_block *b = worker_of(f)->block;
+
+	sb_add(&f->listener->counters->port_allocation_errors, n);
+	sb_add(&b->targets[f->target_slot].port_allocation_errors, n);
+}
+
 /* From source, or with source NULL from an address of our own. 0 with *out,
  * connected or about to be, or a negative errno. */
 static int
@@ -168,8 +177,7 @@ connect_from(struct flow *f, const struct addr *source, int *out)
 	if (source != NULL && source->port == 0 && rc == -EADDRNOTAVAIL)
 		unallocated = 1;
 	if (unallocated > 0)
-		sb_add(&f->listener->counters->port_allocation_errors,
-		    unallocated);
+		count_unallocated(f, unallocated);
 	if (rc < 0 && rc != -EINPROGRESS && rc != -EINTR)
 		close(fd);
 	else
@@ -280,6 +288,9 @@ end_without_target(struct flow *f)
 
 	if (reason == FLOW_END_NETWORK_ACL)
 		sb_add(&f->listener->counters->network_acl_blocked, 1);
+	if (reason == FLOW_END_SECURITY_GROUP_OUTBOUND)
+		sb_add(
+		    &f->listener->counters->security_group_blocked_outbound, 1);
 	flow_end(f, reason);
 }
 
@@ -426,6 +437,15 @@ has_input(const struct side *s)
 }
 
 static void
+count_unhealthy_routing(struct flow *f)
+{
+	struct sb_block *b = worker_of(f)->block;
+
+	sb_add(&f->listener->counters->unhealthy_routing_flows, 1);
+	sb_add(&b->targets[f->target_slot].unhealthy_routing_flows, 1);
+}
+
+static void
 connected(struct flow *f)
 {
 	int rc;
@@ -447,7 +467,7 @@ connected(struct flow *f)
 		return;
 	}
 	if ((target_flags(f, f->target_slot) & SB_FAIL_OPEN) != 0)
-		sb_add(&f->listener->counters->unhealthy_routing_flows, 1);
+		count_unhealthy_routing(f);
 	flow_established(f);
 }
 

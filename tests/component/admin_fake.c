@@ -57,6 +57,24 @@ fake_each_target(
 		fn(arg, &fake->targets[i]);
 }
 
+static struct sb_target_sum
+fake_former_targets(void *owner, const char *group)
+{
+	struct admin_fake *fake = owner;
+
+	return strcmp(group, fake->groups[1].name) == 0
+		   ? fake->former_spare
+		   : (struct sb_target_sum){0};
+}
+
+static struct admin_peaks
+fake_peaks(void *owner, uint16_t listener_slot)
+{
+	struct admin_fake *fake = owner;
+
+	return fake->peaks[listener_slot == SB_SLOT_NONE ? 2 : listener_slot];
+}
+
 static const char *
 fake_listener_name(void *owner, uint16_t slot)
 {
@@ -307,6 +325,8 @@ admin_fake_init(struct admin_fake *fake, uint64_t now_ms)
 	    .each_worker = fake_each_worker,
 	    .each_listener = fake_each_listener,
 	    .each_target = fake_each_target,
+	    .former_targets = fake_former_targets,
+	    .peaks = fake_peaks,
 	    .listener_name = fake_listener_name,
 	    .target_group_name = fake_target_group_name,
 	    .list_flows = fake_list_flows,

@@ -26,6 +26,8 @@ struct admin_fake {
 	struct latency check_latency[FAKE_TARGETS];
 	uint64_t check_results[FAKE_TARGETS][PROBE_RESULTS];
 	struct flow_record flows[FAKE_FLOWS];
+	struct sb_target_sum former_spare; /* of the second group */
+	struct admin_peaks peaks[3];       /* by listener, and of all */
 	size_t n_targets, n_flows;
 
 	/* What operations answer, and when: at once, or by

@@ -311,6 +311,64 @@ targets_tell_more_than_the_aws_shape(void **state)
 }
 
 static void
+metrics_have_the_shape_of_cloudwatch(void **state)
+{
+	static const char expected[] =
+	    "{\"Metrics\": [{\"Namespace\": \"AWS/NetworkELB\","
+	    " \"MetricName\": \"NewFlowCount\", \"Dimensions\": ["
+	    " {\"Name\": \"LoadBalancer\", \"Value\": \"smtp-submission\"},"
+	    " {\"Name\": \"TargetGroup\", \"Value\": \"spare\"},"
+	    " {\"Name\": \"Target\", \"Value\": \"10.20.0.28:587\"}],"
+	    " \"Unit\": \"Count\", \"Kind\": \"counter\", \"Value\": 9}]}";
+	struct admin_fixture *f = *state;
+	json_t *root, *want = json_loads(expected, 0, NULL);
+
+	assert_non_null(want);
+	f->fake.n_targets = 1;
+	f->fake.targets[0] = f->fake.targets[3];
+	sb_add(&f->fake.scoreboard->blocks[0].targets[3].new_flows, 9);
+	assert_i64(
+	    ask(f, "GET /v1/metrics?by=target&name=NewFlowCount_TCP", &root),
+	    200);
+	assert_true(json_equal(root, want));
+	json_decref(root);
+	json_decref(want);
+	assert_i64(ask(f, "GET /v1/metrics?name=Latency", &root), 404);
+	assert_str(error_code(root), "MetricNotFound");
+	json_decref(root);
+}
+
+/* Asked for nothing special, every metric comes, of the load balancer if it is
+ * kept for that. */
+static void
+metrics_come_by_what_says_most_shortly(void **state)
+{
+	struct admin_fixture *f = *state;
+	size_t i, n_hosts = 0, n_new_flows = 0;
+	json_t *root, *list, *m;
+
+	assert_i64(ask(f, "GET /v1/metrics", &root), 200);
+	list = json_object_get(root, "Metrics");
+	json_array_foreach(list, i, m)
+	{
+		size_t n = json_array_size(json_object_get(m, "Dimensions"));
+		const char *name = text_at(m, "MetricName");
+
+		if (strcmp(name, "HealthyHostCount") == 0) {
+			assert_u64(n, 2); /* and its group */
+			n_hosts++;
+		}
+		if (strcmp(name, "NewFlowCount") == 0) {
+			assert_u64(n, 1);
+			n_new_flows++;
+		}
+	}
+	assert_u64(n_hosts, 2);
+	assert_u64(n_new_flows, 1);
+	json_decref(root);
+}
+
+static void
 flows_come_newest_first(void **state)
 {
 	struct admin_fixture *f = *state;
@@ -374,6 +432,7 @@ bad_parameters_are_named(void **state)
 	    "GET /v1/flows?lim=1",
 	    "GET /v1/flows?listener=abcdefghijklmnopqrstuvwxyz0123456789",
 	    "GET /v1/status?include=all",
+	    "GET /v1/metrics?by=zone,target",
 	    "POST /v1/reload?now=1",
 	};
 	struct admin_fixture *f = *state;
@@ -492,6 +551,8 @@ main(void)
 	    TEST(target_health_has_exactly_the_aws_shape),
 	    TEST(target_health_of_one_group),
 	    TEST(targets_tell_more_than_the_aws_shape),
+	    TEST(metrics_have_the_shape_of_cloudwatch),
+	    TEST(metrics_come_by_what_says_most_shortly),
 	    TEST(flows_come_newest_first),
 	    TEST(flows_by_listener_target_and_limit),
 	    TEST(bad_parameters_are_named),

@@ -12,7 +12,8 @@
 #include "worker/listener.h"
 
 /* The client is reset, and the record, the reason's counter and
- * RejectedFlowCount say so; no other counter does. */
+ * RejectedFlowCount say so, but for what rules have blocked; no other counter
+ * does. */
 static const struct flow_record *
 expect_rejected(struct rig *r, int client, enum flow_end_reason reason)
 {
@@ -23,7 +24,8 @@ expect_rejected(struct rig *r, int client, enum flow_end_reason reason)
 	assert_str(
 	    flow_end_reason_code(end->reason), flow_end_reason_code(reason));
 	assert_i64(end->state, FLOW_CLOSING);
-	assert_u64(sb_get(&r->block->listeners[0].rejected_flows), 1);
+	assert_u64(sb_get(&r->block->listeners[0].rejected_flows),
+	    flow_end_reason_class(reason) == FLOW_END_REJECTED);
 	assert_u64(sb_get(&r->block->listeners[0].elb_resets), 0);
 	close(client);
 	return end;
@@ -65,6 +67,8 @@ outbound_rules_keep_flows_from_targets(void **state)
 	    "Outbound.a = Protocol=tcp,PortRange=25,Destination=10.0.0.0/8\n");
 	expect_rejected(r, rig_connect(r), FLOW_END_SECURITY_GROUP_OUTBOUND);
 	assert_u64(sb_get(&r->block->targets[10].connect_failures), 0);
+	assert_u64(
+	    sb_get(&r->block->listeners[0].security_group_blocked_outbound), 1);
 }
 
 static void

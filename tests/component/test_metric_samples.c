@@ -192,6 +192,38 @@ without_a_zone_nothing_is_told_by_zone(void **state)
 	assert_true(take(fake, METRIC_BY_LOAD_BALANCER)->n > 10);
 }
 
+static void
+a_group_keeps_what_its_removed_targets_had(void **state)
+{
+	struct admin_fake *fake = *state;
+
+	sb_add(&fake->scoreboard->blocks[0].targets[3].new_flows, 2);
+	fake->former_spare.new_flows = 40;
+	assert_u64(
+	    value(fake, METRIC_NEW_FLOWS, METRIC_BY_TARGET_GROUP, "spare"), 42);
+	assert_u64(
+	    value(fake, METRIC_NEW_FLOWS, METRIC_BY_TARGET, "spare-1"), 2);
+}
+
+static void
+peaks_are_the_nodes_and_each_listeners(void **state)
+{
+	struct admin_fake *fake = *state;
+
+	fake->peaks[0] = (struct admin_peaks){1000, 10};
+	fake->peaks[1] = (struct admin_peaks){700, 7};
+	fake->peaks[2] = (struct admin_peaks){1600, 16};
+	assert_u64(
+	    value(fake, METRIC_PEAK_BYTES, METRIC_BY_LISTENER, "inside"), 700);
+	assert_u64(
+	    value(fake, METRIC_PEAK_PACKETS, METRIC_BY_LISTENER, "submission"),
+	    10);
+	assert_u64(
+	    value(fake, METRIC_PEAK_BYTES, METRIC_BY_LOAD_BALANCER, NULL),
+	    1600);
+	assert_u64(value(fake, METRIC_PEAK_PACKETS, METRIC_BY_ZONE, NULL), 16);
+}
+
 /* The slot of a removed listener is used again, and the node's counters do not
  * go back; nor do they when a worker goes. */
 static void
@@ -229,6 +261,10 @@ main(void)
 		hosts_are_counted_by_state, setup, teardown),
 	    cmocka_unit_test_setup_teardown(
 		without_a_zone_nothing_is_told_by_zone, setup, teardown),
+	    cmocka_unit_test_setup_teardown(
+		a_group_keeps_what_its_removed_targets_had, setup, teardown),
+	    cmocka_unit_test_setup_teardown(
+		peaks_are_the_nodes_and_each_listeners, setup, teardown),
 	    cmocka_unit_test_setup_teardown(
 		the_nodes_counters_outlive_listeners_and_workers, setup,
 		teardown),

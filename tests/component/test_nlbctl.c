@@ -149,6 +149,10 @@ every_verb_shows_its_table(void **state)
 	assert_i64(run(f, "flows --limit 2"), EX_OK);
 	assert_contains(f->out, "203.0.113.10:40002");
 	assert_contains(f->out, "2 of 3 flows, the newest ones.\n");
+	assert_i64(run(f, "metrics"), EX_OK);
+	assert_contains(f->out, "\nNewFlowCount  ");
+	assert_contains(f->out, "  1,234  Count  ");
+	assert_i64(run(f, "metrics --by all --metric-name x"), EX_DATAERR);
 	assert_i64(run(f, "check"), EX_OK);
 	assert_str(
 	    f->out, "accepted: 1 listener, 2 target groups, 4 targets\n");

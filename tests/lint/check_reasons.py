@@ -1,5 +1,5 @@
 """Every end reason of a flow stands in nlbd.8; every state and reason of a
-target, and every verb of nlbctl with its options, in nlbctl.8."""
+target, every metric, and every verb of nlbctl with its options, in nlbctl.8."""
 
 import re
 
@@ -20,7 +20,8 @@ def table(text, name):
 def explained(page):
     """What a manual has an item of its own for: a literal, a verb, or an
     option of one."""
-    literals = re.findall(r"^\.It Li (\S+)", page, re.M)
+    items = re.findall(r"^\.It Li (.+)$", page, re.M)
+    literals = {part.split()[0] for item in items for part in item.split(" , ")}
     verbs = re.findall(r"^(?:\.It |\.It Xo\n\.)Cm (\S+)", page, re.M)
     options = re.findall(r"\bFl -([a-z-]+)", page)
     return {*literals, *verbs, *(f"--{name}" for name in options)}
@@ -28,6 +29,11 @@ def explained(page):
 
 def first_strings(rows):
     return {row[0] for row in rows if row and row[0]}
+
+
+def metric_names(text):
+    """CloudWatch's names; nlbd's own where it has none."""
+    return {row[1] or row[0] for row in table(text, "METRICS")}
 
 
 def commands(text):
@@ -52,6 +58,9 @@ def main():
         ("nlbctl.8", "target reason", table(reasons, "TARGET_REASONS")),
     ]
     wanted = [(page, what, first_strings(rows)) for page, what, rows in groups]
+    wanted.append(
+        ("nlbctl.8", "metric", metric_names(read("src/nlb/metric.h")))
+    )
     wanted.append(("nlbctl.8", "verb", verbs - params))
     wanted.append(("nlbctl.8", "option", {f"--{name}" for name in params}))
     pages = {

@@ -26,6 +26,8 @@ make_record(void)
 	    .connect_us = 809,
 	    .client_to_target_bytes = 52428800,
 	    .target_to_client_bytes = 312,
+	    .client_to_target_packets = 36209,
+	    .target_to_client_packets = 18111,
 	    .state = FLOW_CLOSING,
 	    .reason = FLOW_END_TARGET_FIN,
 	    .retries = 1,
@@ -92,6 +94,8 @@ ended_flow_is_one_line_of_json_with_every_field(void **state)
 	assert_text(json, "target", "10.20.0.25:587");
 	assert_number(json, "client_to_target_bytes", 52428800);
 	assert_number(json, "target_to_client_bytes", 312);
+	assert_number(json, "client_to_target_packets", 36209);
+	assert_number(json, "target_to_client_packets", 18111);
 	assert_true(
 	    json_real_value(json_object_get(json, "duration_ms")) == 1234.567);
 	assert_true(
@@ -119,7 +123,9 @@ line_has_the_exact_documented_form(void **state)
 	    "\"target_group\":\"internal-smtp\","
 	    "\"target\":\"10.20.0.25:587\","
 	    "\"client_to_target_bytes\":52428800,"
-	    "\"target_to_client_bytes\":312,\"duration_ms\":1234.567,"
+	    "\"target_to_client_bytes\":312,"
+	    "\"client_to_target_packets\":36209,"
+	    "\"target_to_client_packets\":18111,\"duration_ms\":1234.567,"
 	    "\"connect_ms\":0.809,\"retries\":1,\"worker\":3,"
 	    "\"end_reason\":\"target-fin\"}\n");
 }

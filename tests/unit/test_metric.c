@@ -9,11 +9,12 @@
 /* Of AWS/NetworkELB, for a TCP listener (TCP variants, LCUs and the metrics of
  * other protocols apart). */
 static const char *const cloudwatch[] = {"ActiveFlowCount", "NewFlowCount",
-    "ProcessedBytes", "TCP_Client_Reset_Count", "TCP_Target_Reset_Count",
+    "ProcessedBytes", "ProcessedPackets", "PeakBytesPerSecond",
+    "PeakPacketsPerSecond", "TCP_Client_Reset_Count", "TCP_Target_Reset_Count",
     "TCP_ELB_Reset_Count", "HealthyHostCount", "UnHealthyHostCount",
     "UnhealthyRoutingFlowCount", "PortAllocationErrorCount",
     "RejectedFlowCount", "SecurityGroupBlockedFlowCount_Inbound_TCP",
-    "ZonalHealthStatus"};
+    "SecurityGroupBlockedFlowCount_Outbound_TCP", "ZonalHealthStatus"};
 
 static void
 every_metric_of_the_nlb_is_in_the_table(void **state)

@@ -43,7 +43,30 @@ wrong_shapes_are_no_answers(void **state)
 	    show_status, "{'listeners': [], 'target_groups': 3}", -EPROTO));
 	free(show(show_targets, "{'targets': {}}", -EPROTO));
 	free(show(show_flows, "{'flows': 'x'}", -EPROTO));
+	free(show(show_metrics, "{'Metrics': {}}", -EPROTO));
 	free(show(show_verdict, "{'verdict': 'maybe'}", -EPROTO));
+}
+
+static void
+a_metric_says_what_it_is_about(void **state)
+{
+	char *text;
+
+	(void)state;
+	text = show(show_metrics,
+	    "{'Metrics': [{'MetricName': 'NewFlowCount', 'Unit': 'Count',"
+	    " 'Kind': 'counter', 'Value': 1234, 'Dimensions': ["
+	    "{'Name': 'LoadBalancer', 'Value': 'lab'},"
+	    "{'Name': 'Listener', 'Value': 'submission'}]}]}",
+	    0);
+	/* A column that says nothing is left out. */
+	assert_contains(text, "METRIC        LISTENER    VALUE  UNIT   KIND\n"
+			      "NewFlowCount  submission  1,234  Count  "
+			      "counter\n");
+	free(text);
+	text = show(show_metrics, "{'Metrics': [3, {'Dimensions': 'x'}]}", 0);
+	assert_contains(text, "-           0  -     -\n");
+	free(text);
 }
 
 static void
@@ -224,6 +247,7 @@ main(void)
 {
 	const struct CMUnitTest nlbctl_show[] = {
 	    cmocka_unit_test(wrong_shapes_are_no_answers),
+	    cmocka_unit_test(a_metric_says_what_it_is_about),
 	    cmocka_unit_test(members_of_wrong_types_show_as_dashes_and_zeros),
 	    cmocka_unit_test(hostile_text_is_escaped_everywhere),
 	    cmocka_unit_test(groups_count_the_targets_that_this_node_uses),

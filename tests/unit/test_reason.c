@@ -57,6 +57,12 @@ end_reasons_add_to_the_right_cloudwatch_counter(void **state)
 	    flow_end_reason_class(FLOW_END_NO_TARGET) == FLOW_END_REJECTED);
 	assert_true(flow_end_reason_class(FLOW_END_PORT_ALLOCATION) ==
 		    FLOW_END_REJECTED);
+	assert_true(
+	    flow_end_reason_class(FLOW_END_SECURITY_GROUP) == FLOW_END_BLOCKED);
+	assert_true(flow_end_reason_class(FLOW_END_SECURITY_GROUP_OUTBOUND) ==
+		    FLOW_END_BLOCKED);
+	assert_true(
+	    flow_end_reason_class(FLOW_END_NETWORK_ACL) == FLOW_END_BLOCKED);
 }
 
 static void

@@ -234,6 +234,16 @@ class Daemon:
     def flows(self):
         return self.ctl("flows")["flows"]
 
+    def metric(self, name, by="load-balancer", **dimensions):
+        """The one value of a metric; dimensions such as Listener="submission"
+        pick it."""
+        found = [m["Value"] for m in self.ctl(
+            "metrics", "--by", by, "--metric-name", name)["Metrics"]
+            if dimensions.items() <= {d["Name"]: d["Value"]
+                                      for d in m["Dimensions"]}.items()]
+        assert len(found) == 1, f"{name} by {by} {dimensions}: {found}"
+        return found[0]
+
     def health(self, group="smtp"):
         """{address: (state, reason or None)}"""
         answer = self.ctl("describe-target-health", "--target-group", group)
