@@ -41,14 +41,14 @@ find_lines(struct conf_parser *p)
 {
 	struct conf_scan *scan = &p->scan;
 	const char *end = p->bytes + p->len, *at = p->bytes;
-	size_t n = 0;
 
-	for (size_t i = 0; i < p->len; i++)
-		n += p->bytes[i] == '\n';
-	scan->line_starts = calloc(n + 1, sizeof(scan->line_starts[0]));
-	if (scan->line_starts == NULL)
-		return -ENOMEM;
 	while (at != NULL && at < end) {
+		uint32_t *grown = conf_grow(p, scan->line_starts, scan->n_lines,
+		    sizeof(scan->line_starts[0]));
+
+		if (grown == NULL)
+			return -ENOMEM;
+		scan->line_starts = grown;
 		scan->line_starts[scan->n_lines++] = (uint32_t)(at - p->bytes);
 		at = memchr(at, '\n', (size_t)(end - at));
 		if (at != NULL)

@@ -20,19 +20,6 @@ compare_spans(struct conf_span a, struct conf_span b)
 	return a.len < b.len ? -1 : a.len > b.len;
 }
 
-/* Entries of one section by key, then by place. */
-static int
-compare_entries(const void *left, const void *right)
-{
-	const struct conf_entry *a = *(const struct conf_entry *const *)left;
-	const struct conf_entry *b = *(const struct conf_entry *const *)right;
-	int order = compare_spans(a->key, b->key);
-
-	if (order != 0)
-		return order;
-	return a->key.line < b->key.line ? -1 : 1;
-}
-
 static int
 compare_sections(const void *left, const void *right)
 {
@@ -50,32 +37,50 @@ compare_sections(const void *left, const void *right)
 	return a->header.line < b->header.line ? -1 : 1;
 }
 
+/* FNV-1a of the letters without case. */
+static uint64_t
+hash_key(struct conf_span key)
+{
+	uint64_t h = UINT64_C(0xcbf29ce484222325);
+
+	for (size_t i = 0; i < key.len; i++)
+		h = (h ^ (uint64_t)tolower((unsigned char)key.text[i])) *
+		    UINT64_C(0x100000001b3);
+	return h;
+}
+
+/* A table with open addressing, at most half full: sections may have tens of
+ * thousands of keys. */
 static void
 report_doubled_keys(struct conf_parser *p, const struct conf_section *section)
 {
-	const struct conf_entry **sorted, *first = NULL;
+	const struct conf_entry **table;
+	size_t room = 2;
 
-	if (section->n < 2)
-		return;
-	sorted = calloc(section->n, sizeof(sorted[0]));
-	if (sorted == NULL) {
+	while (room < 2 * section->n)
+		room *= 2;
+	table = calloc(room, sizeof(table[0]));
+	if (table == NULL) {
 		p->no_memory = true;
 		return;
 	}
-	for (size_t i = 0; i < section->n; i++)
-		sorted[i] = &p->scan.entries[section->first + i];
-	qsort(sorted, section->n, sizeof(sorted[0]), compare_entries);
 	for (size_t i = 0; i < section->n; i++) {
-		if (first == NULL ||
-		    compare_spans(first->key, sorted[i]->key) != 0)
-			first = sorted[i];
+		const struct conf_entry *e =
+		    &p->scan.entries[section->first + i];
+		size_t at = (size_t)hash_key(e->key) & (room - 1);
+
+		while (table[at] != NULL &&
+		       compare_spans(table[at]->key, e->key) != 0)
+			at = (at + 1) & (room - 1);
+		if (table[at] == NULL)
+			table[at] = e;
 		else
-			conf_error(p, sorted[i]->key,
+			conf_error(p, e->key,
 			    "`%.*s' is given twice in this section, first in "
 			    "line %u; keep one of the two",
-			    CONF_SPAN(sorted[i]->key), first->key.line);
+			    CONF_SPAN(e->key), table[at]->key.line);
 	}
-	free(sorted);
+	free(table);
 }
 
 static void

@@ -41,16 +41,16 @@ conf_span_trim(struct conf_span s)
 struct conf_span
 conf_span_split(struct conf_span *rest, char separator)
 {
+	const char *text = rest->text, *end = text + rest->len, *at = text;
 	struct conf_span part;
 	bool quoted = false;
 	size_t i;
 
-	for (i = 0; i < rest->len; i++) {
-		if (rest->text[i] == '"')
-			quoted = !quoted;
-		else if (rest->text[i] == separator && !quoted)
-			break;
+	while (at < end && (quoted || *at != separator)) {
+		quoted ^= *at == '"';
+		at++;
 	}
+	i = (size_t)(at - text);
 	part = conf_span_sub(*rest, 0, i);
 	if (i < rest->len)
 		*rest = conf_span_sub(*rest, i + 1, rest->len - i - 1);
