@@ -3,16 +3,18 @@
 import pathlib
 import socket
 import subprocess
+import sys
 import time
 
 PROC = pathlib.Path("/proc")
+PROGRAM = pathlib.Path(sys.argv[0]).name
 
 
 def wait_until(condition, seconds, what):
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
-            raise SystemExit(f"first_figures: {what}: not within {seconds} s")
+            raise SystemExit(f"{PROGRAM}: {what}: not within {seconds} s")
         time.sleep(0.02)
 
 
@@ -46,7 +48,7 @@ class Process:
         def check():
             if self.child.poll() is not None:
                 raise SystemExit(
-                    f"first_figures: {self.argv[0]} ended:\n{self.text()}")
+                    f"{PROGRAM}: {self.argv[0]} ended:\n{self.text()}")
             return condition()
 
         wait_until(check, seconds, what)
@@ -76,14 +78,21 @@ def family(pid):
     return members
 
 
-def cpu_ns(pids):
-    """Time on a CPU, user and system, of all threads. The scheduler's own
-    count: /proc/PID/stat has the same in ticks of 10 ms."""
-    total = 0
+def schedstat(pids):
+    """Time on a CPU, user and system, and time of waiting for one, in ns, of
+    all threads. The scheduler's own count: /proc/PID/stat has the first in
+    ticks of 10 ms."""
+    on_cpu = waiting = 0
     for pid in pids:
         for task in (PROC / str(pid) / "task").iterdir():
-            total += int((task / "schedstat").read_text().split()[0])
-    return total
+            fields = (task / "schedstat").read_text().split()
+            on_cpu += int(fields[0])
+            waiting += int(fields[1])
+    return on_cpu, waiting
+
+
+def cpu_ns(pids):
+    return schedstat(pids)[0]
 
 
 def rss_bytes(pid):
