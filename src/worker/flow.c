@@ -354,13 +354,32 @@ drive(struct flow *f)
 		begin_flush(f, false);
 }
 
-bool
+/* First of all flows what came, then all writes; see pump_read_ahead. */
+static void
+read_ahead(struct worker *w, struct flow_queue *queue)
+{
+	struct flow *f;
+
+	STAILQ_FOREACH (f, queue, queued) {
+		if (f->state != FLOW_ESTABLISHED || f->client.error != 0 ||
+		    f->target.error != 0)
+			continue;
+		pump_read_ahead(&f->client_to_target, &f->client, &f->target,
+		    &w->pump_resources);
+		pump_read_ahead(&f->target_to_client, &f->target, &f->client,
+		    &w->pump_resources);
+	}
+}
+
+void
 flow_run_busy(struct worker *w)
 {
 	struct flow_queue queue = STAILQ_HEAD_INITIALIZER(queue);
-	struct flow *f;
+	struct flow *f = STAILQ_FIRST(&w->busy);
 
 	STAILQ_CONCAT(&queue, &w->busy);
+	if (f != NULL && STAILQ_NEXT(f, queued) != NULL)
+		read_ahead(w, &queue);
 	while ((f = STAILQ_FIRST(&queue)) != NULL) {
 		STAILQ_REMOVE_HEAD(&queue, queued);
 		f->in_busy = false;
@@ -369,7 +388,7 @@ flow_run_busy(struct worker *w)
 		else
 			drive(f);
 	}
-	return !STAILQ_EMPTY(&w->busy);
+	pump_batch_end(&w->pump_resources);
 }
 
 static void
@@ -381,7 +400,7 @@ on_client_event(struct poll_item *item, uint32_t events)
 
 	side_note_events(&f->client, events);
 	if (f->state != FLOW_CONNECTING) {
-		drive(f);
+		enqueue(f, &worker_of(f)->busy, &f->in_busy);
 		return;
 	}
 	/* The client is gone. With bytes left behind, the target shall still
@@ -401,71 +420,7 @@ on_target_event(struct poll_item *item, uint32_t events)
 		return;
 	}
 	side_note_events(&f->target, events);
-	drive(f);
-}
-
-/* ---- deadlines -------------------------------------------------------- */
-
-static void
-arm(struct flow *f, uint64_t at_ms)
-{
-	f->timer_ms = at_ms;
-	wheel_add(&worker_of(f)->wheel, &f->timer, at_ms);
-}
-
-void
-flow_rearm(struct flow *f, uint64_t at_ms)
-{
-	/* An early look costs one call; moving the entry costs more. */
-	if (f->timer_ms <= at_ms)
-		return;
-	wheel_remove(&worker_of(f)->wheel, &f->timer);
-	arm(f, at_ms);
-}
-
-/* Bytes wait in the kernel that no event has told us of yet: we were stalled,
- * not the peers. Bytes we leave there on purpose (back-pressure) do not count.
- */
-static bool
-has_unseen_input(const struct side *s)
-{
-	int n = 0;
-
-	return !s->readable && ioctl(s->fd, FIONREAD, &n) == 0 && n > 0;
-}
-
-static void
-idle_check(struct worker *w, struct flow *f)
-{
-	uint64_t now_ms = w->poller.now_ms;
-
-	if (has_unseen_input(&f->client) || has_unseen_input(&f->target))
-		f->activity_ms = now_ms;
-	if (f->activity_ms + f->listener->idle_timeout_ms > now_ms) {
-		arm(f, f->activity_ms + f->listener->idle_timeout_ms);
-		return;
-	}
-	arm(f, now_ms); /* flow_end takes it out */
-	flow_end(f, FLOW_END_IDLE_TIMEOUT);
-}
-
-void
-flow_on_timer(struct worker *w, struct wheel_entry *e)
-{
-	struct flow *f = FLOW_OF(e, timer);
-	uint64_t now_ms = w->poller.now_ms;
-
-	if (f->state == FLOW_ESTABLISHED) {
-		idle_check(w, f);
-		return;
-	}
-	arm(f, f->deadline_ms);
-	if (f->deadline_ms > now_ms)
-		return;
-	if (f->state == FLOW_FLUSHING)
-		flow_end(f, FLOW_END_FLUSH_TIMEOUT);
-	else if (f->state == FLOW_CONNECTING)
-		flow_connect_timeout(f);
+	enqueue(f, &worker_of(f)->busy, &f->in_busy);
 }
 
 /* ---- the beginning ---------------------------------------------------- */
@@ -483,7 +438,7 @@ flow_established(struct flow *f)
 	sb_add(&target_counters(f)->new_flows, 1);
 	f->activity_ms = w->poller.now_ms;
 	flow_rearm(f, f->activity_ms + f->listener->idle_timeout_ms);
-	drive(f);
+	enqueue(f, &w->busy, &f->in_busy);
 }
 
 static struct flow *
@@ -535,7 +490,7 @@ flow_accept(struct listener *l, int fd, const struct addr *client,
 	f->packets_ms = w->poller.now_ms;
 	listener_ref(l);
 	TAILQ_INSERT_TAIL(&w->flows, f, entry);
-	arm(f, w->poller.now_ms + FLOW_FIRST_LOOK_MS);
+	flow_arm(f, w->poller.now_ms + FLOW_FIRST_LOOK_MS);
 	w->n_flows++;
 	sb_add(&w->block->active_flows, 1);
 	sb_add(&l->counters->active_flows, 1);

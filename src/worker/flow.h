@@ -87,9 +87,9 @@ void flow_end(struct flow *f, enum flow_end_reason reason);
 
 /* The wheel's entry fired. */
 void flow_on_timer(struct worker *w, struct wheel_entry *e);
-/* Runs what used up its turn; looks at flushing flows; frees ended ones.
- * Return true when there is more to do at once. */
-bool flow_run_busy(struct worker *w);
+/* Runs the flows that have events, and those that used up their last turn;
+ * looks at flushing flows; frees ended ones. */
+void flow_run_busy(struct worker *w);
 void flow_poll_flushing(struct worker *w);
 void flow_reap(struct worker *w);
 
@@ -122,6 +122,10 @@ void flow_count_bytes(struct flow *f, const struct pump *p, uint64_t before);
  * open, and the end itself. */
 void flow_count_last_packets(struct flow *f);
 void flow_count_end(const struct flow *f);
+
+/* flow_deadline.c: puts the flow, which is not there, into the wheel: it looks
+ * at it at at_ms. */
+void flow_arm(struct flow *f, uint64_t at_ms);
 
 /* flow.c: the target answered, and its socket is writable. */
 void flow_established(struct flow *f);

@@ -70,12 +70,19 @@ release_pipe(struct pump *p, const struct pump_resources *res)
 	p->pipe_bytes = 0;
 }
 
+static void
+free_spill(struct pump *p)
+{
+	if (p->spill != NULL && !p->spill->in_batch)
+		free(p->spill);
+	p->spill = NULL;
+}
+
 void
 pump_release(struct pump *p, const struct pump_resources *res)
 {
 	release_pipe(p, res);
-	free(p->spill);
-	p->spill = NULL;
+	free_spill(p);
 }
 
 /* Sends all of buf or says why not; *sent counts what went out. A short send
@@ -108,35 +115,38 @@ send_all(
 	return STEP_OK;
 }
 
-static enum step
-drain_spill(struct pump *p, struct side *dst)
-{
-	struct spill *s = p->spill;
-	size_t sent;
-	enum step step =
-	    send_all(dst, s->bytes + s->offset, s->size - s->offset, 0, &sent);
-
-	if (!s->is_prefix)
-		p->bytes += sent;
-	s->offset += (uint32_t)sent;
-	if (step == STEP_OK) {
-		free(s);
-		p->spill = NULL;
-	}
-	return step;
-}
-
+/* Keeps in the heap what could not be sent. */
 static enum step
 spill(struct pump *p, const char *buf, size_t size, bool is_prefix)
 {
 	p->spill = malloc(sizeof(*p->spill) + size);
 	if (p->spill == NULL)
 		return STEP_NO_MEMORY;
-	p->spill->offset = 0;
-	p->spill->size = (uint32_t)size;
-	p->spill->is_prefix = is_prefix;
+	*p->spill =
+	    (struct spill){.size = (uint32_t)size, .is_prefix = is_prefix};
 	memcpy(p->spill->bytes, buf, size);
 	return STEP_BLOCKED;
+}
+
+static enum step
+drain_spill(struct pump *p, struct side *dst)
+{
+	struct spill *s = p->spill;
+	bool is_last = s->is_last;
+	size_t sent;
+	enum step step = send_all(dst, s->bytes + s->offset,
+	    s->size - s->offset, is_last ? MSG_MORE : 0, &sent);
+
+	if (!s->is_prefix)
+		p->bytes += sent;
+	s->offset += (uint32_t)sent;
+	if (step == STEP_BLOCKED && s->in_batch)
+		return spill(
+		    p, s->bytes + s->offset, s->size - s->offset, false);
+	if (step != STEP_OK)
+		return step;
+	free_spill(p);
+	return is_last ? STEP_EOF : STEP_OK;
 }
 
 static enum step
@@ -254,12 +264,18 @@ read_ended(struct side *src, ssize_t n)
 	return src->error != 0 ? STEP_FAILED : STEP_EOF;
 }
 
-/* After a short read: an event has told of a FIN, and in front of a FIN the
- * kernel has everything in order, so that was all. */
+/* After a short read: is it the end of the stream? An event has told of the
+ * FIN, and in front of a FIN the kernel has everything in order, so that was
+ * all. Without a FIN the next byte is a new edge, and the EAGAIN that would say
+ * that this was all is saved. */
 static bool
-is_end_of_stream(const struct side *src)
+took_all(struct side *src)
 {
-	return src->fin_pending && !src->urgent && src->error == 0;
+	if (src->urgent)
+		return false;
+	if (!src->fin_pending)
+		src->readable = false;
+	return src->fin_pending && src->error == 0;
 }
 
 /* The last bytes wait in the kernel for the FIN that the caller sends next:
@@ -278,6 +294,8 @@ copy_some(struct pump *p, struct side *src, struct side *dst,
 {
 	ssize_t n;
 
+	if (p->at_end)
+		return STEP_EOF;
 	do
 		n = recv(src->fd, res->buffer, PUMP_BUFFER_SIZE, 0);
 	while (n == -1 && errno == EINTR);
@@ -286,13 +304,45 @@ copy_some(struct pump *p, struct side *src, struct side *dst,
 	*moved = (size_t)n;
 	if (n == PUMP_BUFFER_SIZE)
 		p->splice = !p->no_splice && !src->urgent;
-	else if (is_end_of_stream(src))
+	else if (took_all(src))
 		return send_last(p, dst, res->buffer, (size_t)n);
-	else if (!src->fin_pending && !src->urgent)
-		/* Took all there was: the next byte is a new edge, and the
-		 * EAGAIN that would say so is saved. */
-		src->readable = false;
 	return send_or_spill(p, dst, res->buffer, (size_t)n, 0);
+}
+
+void
+pump_read_ahead(struct pump *p, struct side *src, const struct side *dst,
+    const struct pump_resources *res)
+{
+	struct pump_batch *batch = res->batch;
+	struct spill *s = (struct spill *)(void *)(batch->bytes + batch->used);
+	size_t room = sizeof(*s) + PUMP_READ_AHEAD_MAX;
+	ssize_t n;
+
+	if (p->state != PUMP_OPEN || p->splice || p->pipe_bytes > 0 ||
+	    p->spill != NULL || !src->readable || !dst->writable ||
+	    PUMP_BATCH_SIZE - batch->used < room)
+		return;
+	/* Before the bytes: its padding may overlap them. */
+	*s = (struct spill){.in_batch = true};
+	do
+		n = recv(src->fd, s->bytes, PUMP_READ_AHEAD_MAX, 0);
+	while (n == -1 && errno == EINTR);
+	if (n <= 0) {
+		p->at_end = read_ended(src, n) == STEP_EOF;
+		return;
+	}
+	s->size = (uint32_t)n;
+	if (n < PUMP_READ_AHEAD_MAX)
+		s->is_last = took_all(src);
+	p->spill = s;
+	batch->used += (sizeof(*s) + (size_t)n + _Alignof(struct spill) - 1) &
+		       ~(_Alignof(struct spill) - 1);
+}
+
+void
+pump_batch_end(const struct pump_resources *res)
+{
+	res->batch->used = 0;
 }
 
 static enum step

@@ -53,6 +53,8 @@ enum pump_state {
 struct spill {
 	uint32_t offset, size;
 	bool is_prefix; /* nlbd's own bytes: not counted */
+	bool in_batch;  /* lies in the pump_batch, not in the heap */
+	bool is_last;   /* the FIN is right behind */
 	char bytes[];
 };
 
@@ -64,12 +66,25 @@ struct pump {
 	uint8_t state;       /* enum pump_state */
 	bool splice;         /* bulk mode */
 	bool no_splice;      /* the kernel refused it for these sockets */
+	bool at_end;         /* its FIN was read ahead */
+};
+
+/* A read ahead takes at most that much; longer streams are no matter of a
+ * wake-up more or less. */
+#define PUMP_READ_AHEAD_MAX 4096
+#define PUMP_BATCH_SIZE 65536
+
+/* What all pumps of a worker have read ahead in this turn. */
+struct pump_batch {
+	size_t used;
+	_Alignas(struct spill) char bytes[PUMP_BATCH_SIZE];
 };
 
 /* What all pumps of a worker share. */
 struct pump_resources {
 	struct pipe_pool *pipes;
 	char *buffer; /* PUMP_BUFFER_SIZE */
+	struct pump_batch *batch;
 };
 
 enum pump_result {
@@ -86,6 +101,19 @@ enum pump_result {
 /* Moves what can be moved without blocking. Not after PUMP_FIN. */
 enum pump_result pump_run(struct pump *p, struct side *src, struct side *dst,
     const struct pump_resources *res);
+
+/*
+ * Reads what pump_run would read first, while other flows do the same: when all
+ * reads of a turn come before all writes, a peer that the first write wakes
+ * finds the others as well, instead of going to sleep and being woken once for
+ * each. Must be followed, in the same turn, by pump_run or pump_release, and
+ * then by pump_batch_end. Does nothing where there is nothing to gain: in bulk
+ * mode, with bytes held, with a blocked writer.
+ */
+void pump_read_ahead(struct pump *p, struct side *src, const struct side *dst,
+    const struct pump_resources *res);
+/* Nothing that was read ahead is left. */
+void pump_batch_end(const struct pump_resources *res);
 
 /*
  * Bytes of nlbd's own in front of the stream, before the first pump_run: sent

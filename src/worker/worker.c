@@ -77,10 +77,9 @@ static bool
 after_batch(void *arg)
 {
 	struct worker *w = arg;
-	bool more;
+	bool more = ending_run(w);
 
-	more = ending_run(w);
-	more |= flow_run_busy(w);
+	flow_run_busy(w);
 	flow_poll_flushing(w);
 	wheel_advance(&w->wheel, w->poller.now_ms, fire_flow_timer, w);
 	flow_reap(w);
@@ -91,7 +90,7 @@ after_batch(void *arg)
 		poller_stop(&w->poller);
 	sb_latency_add(
 	    &w->block->turns, (uv_hrtime() - w->poller.now_ns) / 1000);
-	return more;
+	return more || !STAILQ_EMPTY(&w->busy);
 }
 
 /* How long the next turn may wait for events. */
@@ -323,9 +322,10 @@ worker_init(struct worker *w, struct scoreboard *sb, uint32_t block_index,
 	pipe_pool_init(&w->pipes, &w->budget);
 	w->pump_resources.pipes = &w->pipes;
 	w->pump_resources.buffer = malloc(PUMP_BUFFER_SIZE);
+	w->pump_resources.batch = calloc(1, sizeof(struct pump_batch));
 	rc = -ENOMEM;
-	if (w->pump_resources.buffer == NULL)
-		goto fail_poller;
+	if (w->pump_resources.buffer == NULL || w->pump_resources.batch == NULL)
+		goto fail_buffer;
 	source_table_init(&w->sources, sb, w->block);
 	rc = channel_open(&w->loop, channel_fd, on_message, on_channel_closed,
 	    w, &w->channel);
@@ -341,8 +341,8 @@ worker_init(struct worker *w, struct scoreboard *sb, uint32_t block_index,
 	uv_timer_start(&w->heartbeat, on_heartbeat, 0, HEARTBEAT_MS);
 	return 0;
 fail_buffer:
+	free(w->pump_resources.batch);
 	free(w->pump_resources.buffer);
-fail_poller:
 	poller_fini(&w->poller);
 fail_loop:
 	uv_loop_close(&w->loop);
@@ -368,6 +368,7 @@ worker_fini(struct worker *w)
 	poller_fini(&w->poller);
 	pipe_pool_fini(&w->pipes);
 	source_table_fini(&w->sources);
+	free(w->pump_resources.batch);
 	free(w->pump_resources.buffer);
 }
 

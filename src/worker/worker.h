@@ -46,7 +46,7 @@ struct worker {
 
 	struct listener_list listeners;
 	struct flow_list flows;
-	struct flow_queue busy;     /* turn used up, run again */
+	struct flow_queue busy;     /* events, or turn used up: run */
 	struct flow_queue flushing; /* waiting for the peer's ACKs */
 	struct flow_queue ended;    /* freed after the batch */
 

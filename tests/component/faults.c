@@ -14,10 +14,10 @@ static struct {
 	unsigned skip, times, hits;
 	int err;
 	uint64_t calls;
+	void (*before)(void *arg);
+	void *arg;
 } faults[FAULT_CALLS];
 static uint64_t clock_skipped_ns, clock_step_ns;
-static void (*splice_hook)(void *arg);
-static void *splice_arg;
 
 void
 fault_set(enum fault_call call, unsigned skip, unsigned times, int err)
@@ -44,15 +44,14 @@ void
 fault_reset(void)
 {
 	memset(faults, 0, sizeof(faults));
-	splice_hook = NULL;
 	clock_step_ns = 0;
 }
 
 void
-fault_before_splice(void (*hook)(void *arg), void *arg)
+fault_before(enum fault_call call, void (*hook)(void *arg), void *arg)
 {
-	splice_hook = hook;
-	splice_arg = arg;
+	faults[call].before = hook;
+	faults[call].arg = arg;
 }
 
 void
@@ -70,6 +69,8 @@ fault_step_clock(uint64_t ns)
 static bool
 fails(enum fault_call call)
 {
+	if (faults[call].before != NULL)
+		faults[call].before(faults[call].arg);
 	faults[call].calls++;
 	if (faults[call].times == 0)
 		return false;
@@ -146,8 +147,6 @@ ssize_t
 __wrap_splice(
     int in, off_t *in_off, int out, off_t *out_off, size_t len, unsigned flags)
 {
-	if (splice_hook != NULL)
-		splice_hook(splice_arg);
 	if (fails(FAULT_SPLICE))
 		return faults[FAULT_SPLICE].err == 0 ? 0 : -1;
 	return __real_splice(in, in_off, out, out_off, len, flags);

@@ -30,8 +30,8 @@ unsigned fault_hits(enum fault_call call);  /* failed since fault_set */
 uint64_t fault_calls(enum fault_call call); /* all since fault_reset */
 void fault_reset(void);
 
-/* Runs before each splice. */
-void fault_before_splice(void (*hook)(void *arg), void *arg);
+/* Runs before each such call of anybody in the program. */
+void fault_before(enum fault_call call, void (*hook)(void *arg), void *arg);
 
 /* What uv_hrtime says from now on is that much later. */
 void fault_skip_clock(uint64_t ms);

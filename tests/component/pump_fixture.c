@@ -1,6 +1,7 @@
 /* A pump between sockets; see pump_fixture.h. */
 #include "pump_fixture.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -45,6 +46,7 @@ pump_rig_setup(void **state)
 	pipe_pool_init(&r->pipes, &r->budget);
 	r->resources.pipes = &r->pipes;
 	r->resources.buffer = malloc(PUMP_BUFFER_SIZE);
+	r->resources.batch = calloc(1, sizeof(struct pump_batch));
 	r->buffer = malloc(PATTERN_MAX);
 	peer_pair(&r->from, &r->source.fd);
 	peer_pair(&r->to, &r->destination.fd);
@@ -59,6 +61,35 @@ pump_rig_setup(void **state)
 	    0);
 	*state = r;
 	return 0;
+}
+
+static int
+setup_reads_ahead(void **state)
+{
+	struct pump_rig *r;
+	int rc = pump_rig_setup(state);
+
+	r = *state;
+	r->reads_ahead = true;
+	return rc;
+}
+
+int
+pump_rig_run(const char *name, const struct CMUnitTest *tests, size_t n_tests)
+{
+	static char names[64][96];
+	struct CMUnitTest all[128];
+
+	assert_true(n_tests <= 64);
+	memcpy(all, tests, n_tests * sizeof(tests[0]));
+	memcpy(all + n_tests, tests, n_tests * sizeof(tests[0]));
+	for (size_t i = 0; i < n_tests; i++) {
+		snprintf(names[i], sizeof(names[i]), "%s_reading_ahead",
+		    tests[i].name);
+		all[n_tests + i].name = names[i];
+		all[n_tests + i].setup_func = setup_reads_ahead;
+	}
+	return _cmocka_run_group_tests(name, all, 2 * n_tests, NULL, NULL);
 }
 
 int
@@ -79,6 +110,7 @@ pump_rig_teardown(void **state)
 		close(r->to);
 	poller_fini(&r->poller);
 	assert_i64(uv_loop_close(&r->loop), 0);
+	free(r->resources.batch);
 	free(r->resources.buffer);
 	free(r->buffer);
 	assert_i64(count_descriptors(), r->descriptors);
@@ -99,8 +131,14 @@ pump_rig_step(struct pump_rig *r)
 	uint64_t held;
 
 	poller_turn(&r->poller, r->result == PUMP_BUSY ? 0 : 2);
+	if (r->reads_ahead)
+		pump_read_ahead(
+		    &r->pump, &r->source, &r->destination, &r->resources);
 	r->result =
 	    pump_run(&r->pump, &r->source, &r->destination, &r->resources);
+	/* Whoever still used it would see it change. */
+	memset(r->resources.batch->bytes, 0xdb, r->resources.batch->used);
+	pump_batch_end(&r->resources);
 	/* As a flow does: the last bytes may wait for it. */
 	if (r->result == PUMP_FIN)
 		shutdown(r->destination.fd, SHUT_WR);

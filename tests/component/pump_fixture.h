@@ -23,6 +23,7 @@ struct pump_rig {
 	struct side source, destination;
 	int from, to; /* -1: closed by the test */
 	enum pump_result result;
+	bool reads_ahead; /* as with other flows' events in the same turn */
 	uint64_t held_most;
 	uint32_t budget_used; /* before */
 	int descriptors;      /* before */
@@ -35,6 +36,15 @@ struct pump_rig {
 int pump_rig_setup(void **state);
 /* Fails when anything is left: bytes, pipes, budget, descriptors. */
 int pump_rig_teardown(void **state);
+
+struct CMUnitTest;
+/* All of them with and without reading ahead. */
+int pump_rig_run(
+    const char *name, const struct CMUnitTest *tests, size_t n_tests);
+#define PUMP_RIG_RUN(tests) \
+	pump_rig_run(#tests, tests, sizeof(tests) / sizeof(tests[0]))
+#define PUMP_RIG_TEST(name) \
+	cmocka_unit_test_setup_teardown(name, pump_rig_setup, pump_rig_teardown)
 
 /* Smaller socket buffers between pump and reader, so that it blocks. */
 void pump_rig_narrow(struct pump_rig *r);

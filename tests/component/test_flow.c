@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -193,6 +194,51 @@ bulk_flows_leave_room_for_a_small_one(void **state)
 	close_flow(small);
 }
 
+/* The bytes that clients sent and that nobody has read yet, when the first
+ * write of a turn is about to happen. */
+struct before_write {
+	struct worker *worker;
+	int unread, seen;
+};
+
+static void
+look_before_write(void *arg)
+{
+	struct before_write *b = arg;
+	struct flow *f;
+
+	if (b->seen++ > 0)
+		return;
+	TAILQ_FOREACH (f, &b->worker->flows, entry) {
+		int n = 0;
+
+		assert_i64(ioctl(f->client.fd, FIONREAD, &n), 0);
+		b->unread += n;
+	}
+}
+
+/* So that a peer is woken once for all of them. */
+static void
+all_flows_of_a_turn_are_read_before_any_is_written(void **state)
+{
+	struct rig *r = *state;
+	struct before_write b = {.worker = r->worker};
+	struct rig_flow f[3];
+
+	for (int i = 0; i < 3; i++)
+		f[i] = rig_open(r);
+	RIG_WAIT(r, sb_get(&r->block->targets[10].new_flows) == 3);
+	for (int i = 0; i < 3; i++)
+		peer_send_all(f[i].client, "QUIT\r\n", 6);
+	fault_before(FAULT_SEND, look_before_write, &b);
+	for (int i = 0; i < 3; i++)
+		rig_expect(r, f[i].target, "QUIT\r\n");
+	assert_i64(b.seen, 3);
+	assert_i64(b.unread, 0);
+	for (int i = 0; i < 3; i++)
+		close_flow(f[i]);
+}
+
 static void
 a_record_says_who_talked_with_whom(void **state)
 {
@@ -379,6 +425,7 @@ main(void)
 	    TEST(ten_mib_each_way_at_once_arrive_whole),
 	    TEST(a_mib_and_fin_arrive_behind_a_slow_start_of_reading),
 	    TEST(bulk_flows_leave_room_for_a_small_one),
+	    TEST(all_flows_of_a_turn_are_read_before_any_is_written),
 	    TEST(a_record_says_who_talked_with_whom),
 	    TEST(counters_tell_of_a_flow_from_start_to_end),
 	    TEST(connects_and_turns_of_the_loop_are_timed),

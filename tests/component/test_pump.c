@@ -321,39 +321,60 @@ an_urgent_byte_that_comes_alone_arrives(void **state)
 	expect_stream(r, "ABCX", 4);
 }
 
-#define TEST(name) \
-	cmocka_unit_test_setup_teardown(name, pump_rig_setup, pump_rig_teardown)
+static void
+a_turn_without_room_reads_nothing_ahead(void **state)
+{
+	struct pump_rig *r = *state;
+
+	peer_send_all(r->from, "220 ready\r\n", 11);
+	WAIT_UNTIL(r->source.readable, poller_turn(&r->poller, 2));
+	r->resources.batch->used = PUMP_BATCH_SIZE - PUMP_READ_AHEAD_MAX;
+	pump_read_ahead(&r->pump, &r->source, &r->destination, &r->resources);
+	assert_null(r->pump.spill);
+	assert_true(r->source.readable);
+	pump_batch_end(&r->resources);
+	pump_read_ahead(&r->pump, &r->source, &r->destination, &r->resources);
+	assert_u64(pump_held_bytes(&r->pump), 11);
+	assert_u64(r->pump.bytes, 0);
+	WAIT_UNTIL(r->received == 11, {
+		pump_rig_step(r);
+		pump_rig_drain(r, PATTERN_MAX);
+	});
+	assert_memory_equal(r->buffer, "220 ready\r\n", 11);
+}
 
 int
 main(void)
 {
 	const struct CMUnitTest pump[] = {
-	    TEST(fin_without_a_byte_is_a_fin),
-	    TEST(one_byte_arrives),
-	    TEST(one_less_than_the_buffer_arrives),
-	    TEST(exactly_the_buffer_arrives),
-	    TEST(one_more_than_the_buffer_arrives),
-	    TEST(sixty_four_kib_arrive),
-	    TEST(one_mib_arrives),
-	    TEST(ten_mib_arrive),
-	    TEST(one_byte_segments_arrive_in_order),
-	    TEST(small_reads_leave_nothing_behind),
-	    TEST(a_blocked_writer_stops_the_reader_within_one_buffer),
-	    TEST(the_spill_goes_out_first_when_the_reader_wakes),
-	    TEST(no_memory_for_the_spill_is_said),
-	    TEST(release_drops_the_spill),
-	    TEST(data_before_a_reset_is_delivered_then_the_reset_is_said),
-	    TEST(data_before_a_reset_waits_for_a_slow_reader),
-	    TEST(zero_after_a_failed_write_is_no_fin),
-	    TEST(a_dead_destination_is_said),
-	    TEST(a_write_that_fails_marks_the_destination),
-	    TEST(held_bytes_for_a_dead_destination_are_not_sent),
-	    TEST(the_first_error_of_a_side_stays),
-	    TEST(an_error_event_is_a_reset_and_stays_one),
-	    TEST(an_urgent_byte_keeps_its_place),
-	    TEST(an_urgent_byte_right_before_fin_arrives),
-	    TEST(an_urgent_byte_that_comes_alone_arrives),
+	    PUMP_RIG_TEST(fin_without_a_byte_is_a_fin),
+	    PUMP_RIG_TEST(one_byte_arrives),
+	    PUMP_RIG_TEST(one_less_than_the_buffer_arrives),
+	    PUMP_RIG_TEST(exactly_the_buffer_arrives),
+	    PUMP_RIG_TEST(one_more_than_the_buffer_arrives),
+	    PUMP_RIG_TEST(sixty_four_kib_arrive),
+	    PUMP_RIG_TEST(one_mib_arrives),
+	    PUMP_RIG_TEST(ten_mib_arrive),
+	    PUMP_RIG_TEST(one_byte_segments_arrive_in_order),
+	    PUMP_RIG_TEST(small_reads_leave_nothing_behind),
+	    PUMP_RIG_TEST(a_blocked_writer_stops_the_reader_within_one_buffer),
+	    PUMP_RIG_TEST(the_spill_goes_out_first_when_the_reader_wakes),
+	    PUMP_RIG_TEST(no_memory_for_the_spill_is_said),
+	    PUMP_RIG_TEST(release_drops_the_spill),
+	    PUMP_RIG_TEST(
+		data_before_a_reset_is_delivered_then_the_reset_is_said),
+	    PUMP_RIG_TEST(data_before_a_reset_waits_for_a_slow_reader),
+	    PUMP_RIG_TEST(zero_after_a_failed_write_is_no_fin),
+	    PUMP_RIG_TEST(a_dead_destination_is_said),
+	    PUMP_RIG_TEST(a_write_that_fails_marks_the_destination),
+	    PUMP_RIG_TEST(held_bytes_for_a_dead_destination_are_not_sent),
+	    PUMP_RIG_TEST(the_first_error_of_a_side_stays),
+	    PUMP_RIG_TEST(an_error_event_is_a_reset_and_stays_one),
+	    PUMP_RIG_TEST(an_urgent_byte_keeps_its_place),
+	    PUMP_RIG_TEST(an_urgent_byte_right_before_fin_arrives),
+	    PUMP_RIG_TEST(an_urgent_byte_that_comes_alone_arrives),
+	    PUMP_RIG_TEST(a_turn_without_room_reads_nothing_ahead),
 	};
 
-	return cmocka_run_group_tests(pump, NULL, NULL);
+	return PUMP_RIG_RUN(pump);
 }

@@ -307,7 +307,7 @@ a_turn_ends_after_its_bytes(void **state)
 	struct pump_rig *r = *state;
 
 	r->size = PATTERN_MAX;
-	fault_before_splice(keep_both_ends_going, r);
+	fault_before(FAULT_SPLICE, keep_both_ends_going, r);
 	WAIT_UNTIL(r->result == PUMP_BUSY, {
 		uint64_t before = r->pump.bytes;
 
@@ -399,7 +399,7 @@ an_urgent_byte_that_splice_meets_first_arrives(void **state)
 
 	r->pump.splice = true;
 	peer_send_all(r->from, pattern(), 60000);
-	fault_before_splice(send_urgent_once, r);
+	fault_before(FAULT_SPLICE, send_urgent_once, r);
 	WAIT_UNTIL(r->result == PUMP_FIN, {
 		pump_rig_step(r);
 		pump_rig_drain(r, PATTERN_MAX);
@@ -409,37 +409,36 @@ an_urgent_byte_that_splice_meets_first_arrives(void **state)
 	assert_memory_equal(r->buffer, pattern(), 60001);
 }
 
-#define TEST(name) \
-	cmocka_unit_test_setup_teardown(name, pump_rig_setup, pump_rig_teardown)
-
 int
 main(void)
 {
 	const struct CMUnitTest pump_splice[] = {
-	    TEST(bulk_goes_through_a_pipe_that_comes_back),
-	    TEST(a_read_below_the_buffer_size_starts_no_splicing),
-	    TEST(a_slow_reader_gets_ten_mib_whole_and_bounds_what_is_held),
-	    TEST(a_full_pipe_stops_the_reader),
-	    TEST(release_closes_a_pipe_with_bytes),
-	    TEST(a_short_splice_goes_back_to_copying),
-	    TEST(an_idle_bulk_direction_gives_its_pipe_back),
-	    TEST(without_descriptors_for_a_pipe_bytes_are_copied),
-	    TEST(a_pipe_the_kernel_refuses_is_done_without),
-	    TEST(einval_from_the_source_means_copying_for_good),
-	    TEST(enomem_from_the_source_means_copying_for_good),
-	    TEST(eintr_is_tried_again),
-	    TEST(einval_from_the_destination_empties_the_pipe_by_hand),
-	    TEST(zero_from_the_destination_empties_the_pipe_by_hand),
-	    TEST(a_pipe_emptied_by_hand_keeps_order_with_a_slow_reader),
-	    TEST(bytes_lost_in_a_pipe_are_said),
-	    TEST(an_error_of_the_source_seen_by_splice_is_no_fin),
-	    TEST(an_error_of_the_destination_seen_by_splice_marks_it),
-	    TEST(a_turn_ends_after_its_bytes),
-	    TEST(an_urgent_byte_in_bulk_mode_keeps_its_place),
-	    TEST(an_urgent_byte_in_bulk_mode_right_before_fin_arrives),
-	    TEST(an_urgent_byte_in_bulk_mode_needs_no_later_event),
-	    TEST(an_urgent_byte_that_splice_meets_first_arrives),
+	    PUMP_RIG_TEST(bulk_goes_through_a_pipe_that_comes_back),
+	    PUMP_RIG_TEST(a_read_below_the_buffer_size_starts_no_splicing),
+	    PUMP_RIG_TEST(
+		a_slow_reader_gets_ten_mib_whole_and_bounds_what_is_held),
+	    PUMP_RIG_TEST(a_full_pipe_stops_the_reader),
+	    PUMP_RIG_TEST(release_closes_a_pipe_with_bytes),
+	    PUMP_RIG_TEST(a_short_splice_goes_back_to_copying),
+	    PUMP_RIG_TEST(an_idle_bulk_direction_gives_its_pipe_back),
+	    PUMP_RIG_TEST(without_descriptors_for_a_pipe_bytes_are_copied),
+	    PUMP_RIG_TEST(a_pipe_the_kernel_refuses_is_done_without),
+	    PUMP_RIG_TEST(einval_from_the_source_means_copying_for_good),
+	    PUMP_RIG_TEST(enomem_from_the_source_means_copying_for_good),
+	    PUMP_RIG_TEST(eintr_is_tried_again),
+	    PUMP_RIG_TEST(einval_from_the_destination_empties_the_pipe_by_hand),
+	    PUMP_RIG_TEST(zero_from_the_destination_empties_the_pipe_by_hand),
+	    PUMP_RIG_TEST(
+		a_pipe_emptied_by_hand_keeps_order_with_a_slow_reader),
+	    PUMP_RIG_TEST(bytes_lost_in_a_pipe_are_said),
+	    PUMP_RIG_TEST(an_error_of_the_source_seen_by_splice_is_no_fin),
+	    PUMP_RIG_TEST(an_error_of_the_destination_seen_by_splice_marks_it),
+	    PUMP_RIG_TEST(a_turn_ends_after_its_bytes),
+	    PUMP_RIG_TEST(an_urgent_byte_in_bulk_mode_keeps_its_place),
+	    PUMP_RIG_TEST(an_urgent_byte_in_bulk_mode_right_before_fin_arrives),
+	    PUMP_RIG_TEST(an_urgent_byte_in_bulk_mode_needs_no_later_event),
+	    PUMP_RIG_TEST(an_urgent_byte_that_splice_meets_first_arrives),
 	};
 
-	return cmocka_run_group_tests(pump_splice, NULL, NULL);
+	return PUMP_RIG_RUN(pump_splice);
 }
