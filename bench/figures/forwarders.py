@@ -1,29 +1,39 @@
-"""The forwarders side by side: each with one thread, and a config that a
-competent operator would write."""
+"""The forwarders side by side: each with as many threads or workers as told,
+and a config that a competent operator would write."""
 
 import pathlib
 import shutil
+import subprocess
 
-from .peers import BULK_PORT, IDLE_PORT, SMTP_PORT, TARGET
-from .processes import Process, accepts, family
-
-PARTS = {"smtp": SMTP_PORT, "bulk": BULK_PORT, "memory": IDLE_PORT}
+from .peers import SERVICES
+from .processes import (Process, cpu_ns, family, reaped_cpu_ns, settled)
+from .topology import CLIENTS, FRONT, TARGET
 
 
 class Forwarder:
     name = ""
     program = ""
     first_port = 0
-    parts = PARTS  # where it takes part
+    has_process = True  # else the kernel does it all
+    parts = None        # where it takes part; None: everywhere
+    slowness = 1        # it is given so much less to do
 
-    def __init__(self):
+    def __init__(self, topology, workers=1):
+        self.topology = topology
+        self.workers = workers
         self.process = None
 
     def is_available(self):
         return shutil.which(self.program) is not None
 
-    def port(self, part):
-        return self.first_port + list(PARTS).index(part)
+    def takes_part(self, part):
+        return self.parts is None or part in self.parts
+
+    def port(self, service):
+        return self.first_port + list(SERVICES).index(service)
+
+    def address(self, service):
+        return FRONT, self.port(service)
 
     def write_config(self, directory):
         """Writes the config; returns the command line."""
@@ -32,56 +42,125 @@ class Forwarder:
     def start(self, directory):
         directory = directory / self.name
         directory.mkdir(exist_ok=True)
-        self.process = Process(self.write_config(directory),
-                               directory / "log")
-        self.process.wait_for(self.is_ready, 20, f"{self.name} is ready")
+        self.process = Process(
+            self.topology.forwarder.command(self.write_config(directory)),
+            directory / "log")
+        self.process.wait_for(self.is_ready, 30, f"{self.name} is ready")
 
     def is_ready(self):
-        return all(accepts("127.0.0.1", self.port(part)) for part in PARTS)
+        return all(self.topology.answers(*self.address(service))
+                   for service in SERVICES)
 
     def stop(self):
         if self.process is not None:
             self.process.stop()
             self.process = None
 
+    def pause(self):
+        """Leaves the field to the others of a round."""
+
+    def resume(self):
+        """Its turn."""
+
     def pids(self):
         return family(self.process.pid)
 
-    def data_pid(self):
-        """The one process that holds the flows."""
-        return self.pids()[-1]
+    def cpu_ns(self):
+        """Once it is at rest: all its processes."""
+        pids = self.pids()
+        total = settled(lambda: cpu_ns(pids))
+        if self.pids() != pids:
+            raise SystemExit(f"bench: a process of {self.name} was replaced:\n"
+                             f"{self.process.text()}")
+        return total
+
+    def running_cpu_ns(self):
+        """At this moment, in the middle of its work."""
+        return cpu_ns(self.pids())
+
+
+class Direct(Forwarder):
+    """No forwarder: the kernel routes."""
+
+    name = "direct"
+    has_process = False
+    parts = ["smtp", "session", "pingpong", "bulk", "sizes"]
+
+    def is_available(self):
+        return True
+
+    def address(self, service):
+        return TARGET, SERVICES[service]
+
+    def start(self, directory):
+        pass
+
+    def stop(self):
+        pass
+
+    def cpu_ns(self):
+        return 0
+
+
+class Dnat(Direct):
+    """nft DNAT: what an NLB does to packets, by the kernel. Its rules, and with
+    them connection tracking for all, are there during its turn only."""
+
+    name = "nft-dnat"
+    first_port = 20600
+
+    def is_available(self):
+        return shutil.which("nft") is not None
+
+    def address(self, service):
+        return FRONT, self.port(service)
+
+    def nft(self, text):
+        subprocess.run(self.topology.forwarder.command(["nft", "-f", "-"]),
+                       input=text, text=True, check=True)
+
+    def resume(self):
+        rules = "\n".join(
+            f"ip daddr {FRONT} tcp dport {self.port(service)} "
+            f"dnat to {TARGET}:{port}" for service, port in SERVICES.items())
+        self.nft("table ip bench {\nchain forward {\n"
+                 "type nat hook prerouting priority dstnat\n"
+                 f"{rules}\n}}\n}}\n")
+
+    def pause(self):
+        self.nft("delete table ip bench\n")
 
 
 class Nlbd(Forwarder):
     name = "nlbd"
     first_port = 20100
 
-    def __init__(self, build):
-        super().__init__()
+    def __init__(self, topology, build, workers=1):
+        super().__init__(topology, workers)
         self.program = str(build / "nlbd")
 
     def is_available(self):
         return pathlib.Path(self.program).exists()
 
     def write_config(self, directory):
-        text = ["[load-balancer]", "Name = figures"]
-        for part, target_port in PARTS.items():
+        text = ["[load-balancer]", "Name = bench"]
+        for service, target_port in SERVICES.items():
             text += [
-                f"[listener {part}]",
-                "Address = 127.0.0.1",
-                f"Port = {self.port(part)}",
-                "SecurityGroups = loopback",
-                f"DefaultActions = forward:{part}",
-                f"[target-group {part}]",
+                f"[listener {service}]",
+                f"Address = {FRONT}",
+                f"Port = {self.port(service)}",
+                "SecurityGroups = clients",
+                f"DefaultActions = forward:{service}",
+                f"[target-group {service}]",
                 f"Port = {target_port}",
-                f"HealthCheckPort = {SMTP_PORT}",
+                f"HealthCheckPort = {SERVICES['sink']}",
                 f"Target.one = Id={TARGET}",
             ]
         text += [
-            "[security-group loopback]",
-            "Inbound.all = Protocol=tcp,PortRange=1-65535,Source=127.0.0.0/8",
+            "[security-group clients]",
+            f"Inbound.all = Protocol=tcp,PortRange=1-65535,Source={CLIENTS}",
             "[node]",
-            "Workers = 1",
+            f"Workers = {self.workers}",
             "MaxFlowsPerSource = 0",
             f"AdminSocket = {directory}/nlbd.sock",
             "DrainTimeoutSeconds = 0",
@@ -103,7 +182,7 @@ class HAProxy(Forwarder):
         # asks for it outright.
         text = f"""
 global
-    nbthread 1
+    nbthread {self.workers}
     maxconn 9850
     maxpipes 50
     {self.pipe_size}
@@ -114,13 +193,13 @@ defaults
     timeout client 350s
     timeout server 350s
 """
-        for part, target_port in PARTS.items():
+        for service, target_port in SERVICES.items():
             splice = "option splice-auto"
-            if part == "bulk":
+            if service == "bulk":
                 splice = "option splice-request\n    option splice-response"
             text += f"""
-listen {part}
-    bind 127.0.0.1:{self.port(part)}
+listen {service}
+    bind {FRONT}:{self.port(service)}
     {splice}
     server one {TARGET}:{target_port}
 """
@@ -135,7 +214,7 @@ class HAProxyLargePipes(HAProxy):
     name = "haproxy1m"
     first_port = 20400
     pipe_size = "tune.pipesize 1048576"
-    parts = {"bulk": BULK_PORT}
+    parts = ["bulk"]
 
 
 class Nginx(Forwarder):
@@ -144,13 +223,15 @@ class Nginx(Forwarder):
     first_port = 20300
 
     def write_config(self, directory):
+        # One worker has nobody to share a port with.
+        share = "reuseport" if self.workers > 1 else ""
         text = f"""
 load_module /usr/lib/nginx/modules/ngx_stream_module.so;
 daemon off;
 user nobody nogroup;
 pid {directory}/nginx.pid;
 error_log {directory}/error.log;
-worker_processes 1;
+worker_processes {self.workers};
 worker_rlimit_nofile 20000;
 events {{
     worker_connections 19900;
@@ -159,10 +240,10 @@ stream {{
     proxy_connect_timeout 3s;
     proxy_timeout 350s;
 """
-        for part, target_port in PARTS.items():
+        for service, target_port in SERVICES.items():
             text += f"""
     server {{
-        listen 127.0.0.1:{self.port(part)} backlog=4096;
+        listen {FRONT}:{self.port(service)} backlog=4096 {share};
         proxy_pass {TARGET}:{target_port};
     }}
 """
@@ -170,3 +251,43 @@ stream {{
         config.write_text(text + "}\n")
         return [self.program, "-p", directory, "-c", config,
                 "-e", directory / "error.log"]
+
+
+class Socat(Forwarder):
+    """The floor: a process for each connection."""
+
+    name = "socat"
+    program = "socat"
+    first_port = 20500
+    parts = ["smtp", "session", "bulk"]
+    slowness = 20
+
+    def write_config(self, directory):
+        lines = [f"socat TCP-LISTEN:{self.port(service)},bind={FRONT},fork,"
+                 f"reuseaddr,backlog=4096 TCP:{TARGET}:{target_port} &"
+                 for service, target_port in SERVICES.items()]
+        script = directory / "socat.sh"
+        script.write_text("\n".join(
+            ["trap 'kill $(jobs -p)' EXIT", "trap exit TERM",
+             *lines, "wait"]) + "\n")
+        return ["bash", script]
+
+    def cpu_ns(self):
+        """Its children come and go: what they used shows when they ended."""
+        def total():
+            listeners = self.pids()[1:1 + len(SERVICES)]
+            return cpu_ns(listeners) + sum(map(reaped_cpu_ns, listeners))
+
+        return settled(total)
+
+
+def all_forwarders(topology, build, workers):
+    """Those that are installed, nlbd first."""
+    found, missing = [], []
+    for forwarder in (Nlbd(topology, build, workers),
+                      HAProxy(topology, workers),
+                      HAProxyLargePipes(topology, workers),
+                      Nginx(topology, workers), Direct(topology),
+                      Dnat(topology), Socat(topology)):
+        (found if forwarder.is_available() else missing).append(forwarder)
+    return found, missing

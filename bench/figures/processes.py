@@ -1,5 +1,6 @@
 """Starting, ending and accounting of processes."""
 
+import os
 import pathlib
 import socket
 import subprocess
@@ -46,12 +47,22 @@ class Process:
 
     def wait_for(self, condition, seconds, what):
         def check():
+            if condition():
+                return True
             if self.child.poll() is not None:
                 raise SystemExit(
                     f"{PROGRAM}: {self.argv[0]} ended:\n{self.text()}")
-            return condition()
+            return False
 
         wait_until(check, seconds, what)
+
+    def wait(self, seconds):
+        """Waits for its own end; returns the exit code."""
+        try:
+            return self.child.wait(seconds)
+        except subprocess.TimeoutExpired:
+            raise SystemExit(f"{PROGRAM}: {self.argv[0]} still runs after "
+                             f"{seconds} s:\n{self.text()}") from None
 
     def stop(self):
         if self.child.poll() is None:
@@ -95,8 +106,47 @@ def cpu_ns(pids):
     return schedstat(pids)[0]
 
 
+def reaped_cpu_ns(pid):
+    """That of children that have ended, in ticks."""
+    fields = (PROC / str(pid) / "stat").read_text().rsplit(")", 1)[1].split()
+    ticks = int(fields[13]) + int(fields[14])
+    return ticks * 1_000_000_000 // os.sysconf("SC_CLK_TCK")
+
+
+def settled_cpu_ns(pids):
+    """CPU time once it has stopped growing: the last closes are done."""
+    return settled(lambda: cpu_ns(pids))
+
+
+def settled(read_ns):
+    seen = [read_ns()]
+
+    def is_settled():
+        time.sleep(0.1)
+        seen.append(read_ns())
+        return seen[-1] - seen[-2] < 1_000_000
+
+    wait_until(is_settled, 30, "the forwarder came to rest")
+    return seen[-1]
+
+
+def machine_busy_ns():
+    """CPU time of everything on the machine but idling and waiting."""
+    fields = (PROC / "stat").read_text().splitlines()[0].split()[1:9]
+    ticks = sum(map(int, fields)) - int(fields[3]) - int(fields[4])
+    return ticks * 1_000_000_000 // os.sysconf("SC_CLK_TCK")
+
+
 def rss_bytes(pid):
     for line in (PROC / str(pid) / "status").read_text().splitlines():
         if line.startswith("VmRSS:"):
+            return int(line.split()[1]) * 1024
+    return 0
+
+
+def slab_bytes():
+    """What the kernel's objects take, sockets among them."""
+    for line in (PROC / "meminfo").read_text().splitlines():
+        if line.startswith("Slab:"):
             return int(line.split()[1]) * 1024
     return 0

@@ -1,78 +1,221 @@
-"""Tables, ratios and the verdict against the goals."""
+"""Tables and the verdict against the goals."""
 
 from statistics import median
 
-# part, value, what it is, its unit
+from .stats import interval, paired_ratios
+
+# part, figure, what it is, unit
 FIGURES = [
-    ("smtp", "cpu_us_per_session", "forwarder CPU per SMTP session", "us"),
-    ("smtp", "sessions_per_s", "SMTP sessions, all on this machine", "/s"),
-    ("bulk", "gbit_per_s", "bulk, one stream", "Gbit/s"),
+    ("smtp", "sessions_per_s", "SMTP sessions (smtp-source), all on this "
+     "machine", "/s"),
+    ("smtp", "cpu_us_per_session", "forwarder CPU per SMTP session "
+     "(smtp-source)", "us"),
+    ("smtp", "machine_us_per_session", "CPU of the whole machine per SMTP "
+     "session (smtp-source)", "us"),
+    ("session", "sessions_per_s", "SMTP sessions (nlbbench), all on this "
+     "machine", "/s"),
+    ("session", "cpu_us_per_session", "forwarder CPU per SMTP session "
+     "(nlbbench)", "us"),
+    ("session", "p99_us", "p99 of an SMTP session, 50 at a time (nlbbench)",
+     "us"),
+    ("pingpong", "p50_us", "64-byte exchange at a fixed rate, p50", "us"),
+    ("pingpong", "p99_us", "64-byte exchange at a fixed rate, p99", "us"),
+    ("pingpong", "cpu_us_per_exchange", "forwarder CPU per exchange", "us"),
+    ("bulk", "gbit_per_s", "bulk, one stream (iperf3)", "Gbit/s"),
     ("bulk", "cpu_ms_per_gb", "bulk, forwarder CPU per GB", "ms"),
     ("memory", "bytes_per_flow", "user memory per idle flow", "B"),
+    ("flows", "cpu_us_per_exchange", "forwarder CPU per exchange, so many "
+     "flows taking turns", "us"),
+    ("sizes", "gbit_per_s", "echo of so many bytes, one flow", "Gbit/s"),
+    ("sizes", "cpu_us_per_message", "forwarder CPU per echo of so many bytes",
+     "us"),
+    ("workers", "sessions_per_s", "SMTP sessions by workers (nlbbench)", "/s"),
+    ("workers", "cpu_us_per_session", "forwarder CPU per session by workers",
+     "us"),
+    ("rules", "cpu_us_per_flow", "worker's CPU per new flow, by "
+     "security-group rules", "us"),
+    ("targets", "cpu_us_per_flow", "worker's CPU per new flow, by targets",
+     "us"),
+    ("reload", "reload_ms", "nlbctl reload, by targets", "ms"),
+    ("reload", "reload_alone_ms", "nlbctl reload, by targets, less what it "
+     "waited for a CPU", "ms"),
 ]
-# part, value, bound, "most" or "least", peer (None: an absolute bound)
+
+
+class Goal:
+    """A bound for nlbd's figure: a ratio to a peer's, or absolute."""
+
+    def __init__(self, part, key, kind, bound, peer=None, title=None):
+        self.part, self.key, self.kind = part, key, kind
+        self.bound, self.peer = bound, peer
+        self.title = title or next(
+            figure[2] for figure in FIGURES if figure[:2] == (part, key))
+
+    def values(self, results):
+        """What is held against the bound, one per round; empty when that was
+        not measured."""
+        if not results.places(self.part):
+            return []
+        ours = self.figures(results, "nlbd")
+        if self.peer is None:
+            return ours
+        return paired_ratios(ours, self.figures(results, self.peer))
+
+    def figures(self, results, forwarder):
+        """Those at the far end of an axis."""
+        places = results.places(self.part)
+        return results.values(self.part, self.key, forwarder,
+                              None if None in places else max(places))
+
+    def text(self):
+        return (f"{self.title}: at {self.kind} {self.bound:g}"
+                + (f" x {self.peer}" if self.peer else ""))
+
+    def check(self, results):
+        values = self.values(results)
+        if not values:
+            return {"text": self.text(), "figure": None, "reached": None,
+                    "interval": None}
+        figure = median(values)
+        reached = (figure <= self.bound if self.kind == "most"
+                   else figure >= self.bound)
+        return {"text": self.text(), "figure": figure, "reached": reached,
+                "interval": interval(values)}
+
+
+class AddedGoal(Goal):
+    """The same for what the forwarder adds to the direct way."""
+
+    def figures(self, results, forwarder):
+        return results.added(self.part, self.key, forwarder)
+
+    def values(self, results):
+        """Empty when the peer adds nothing that stands out of the noise."""
+        theirs = self.figures(results, self.peer)
+        if not theirs or min(theirs) <= 0:
+            return []
+        return super().values(results)
+
+
+class FlatGoal(Goal):
+    """The cost at the far end of the axis beside that at its beginning."""
+
+    def values(self, results):
+        places = results.places(self.part)
+        if len(places) < 2:
+            return []
+        return paired_ratios(
+            results.values(self.part, self.key, "nlbd", max(places)),
+            results.values(self.part, self.key, "nlbd", min(places)))
+
+
 GOALS = [
-    ("smtp", "cpu_us_per_session", 0.75, "most", "haproxy"),
-    ("bulk", "gbit_per_s", 1.15, "least", "haproxy"),
-    ("memory", "bytes_per_flow", 600, "most", None),
+    Goal("smtp", "cpu_us_per_session", "most", 0.65, "haproxy"),
+    Goal("smtp", "cpu_us_per_session", "most", 0.80, "nginx"),
+    Goal("smtp", "sessions_per_s", "least", 1.15, "haproxy"),
+    Goal("smtp", "sessions_per_s", "least", 1.05, "nginx"),
+    Goal("bulk", "gbit_per_s", "least", 1.3, "haproxy"),
+    Goal("bulk", "cpu_ms_per_gb", "most", 0.6, "haproxy"),
+    AddedGoal("pingpong", "p50_us", "most", 0.9, "haproxy",
+              "latency added to a 64-byte exchange, p50"),
+    AddedGoal("pingpong", "p99_us", "most", 0.9, "haproxy",
+              "latency added to a 64-byte exchange, p99"),
+    AddedGoal("pingpong", "p50_us", "most", 1.0, "nginx",
+              "latency added to a 64-byte exchange, p50"),
+    AddedGoal("pingpong", "p99_us", "most", 1.0, "nginx",
+              "latency added to a 64-byte exchange, p99"),
+    Goal("memory", "bytes_per_flow", "most", 600,
+         title="user memory per idle flow, B"),
+    FlatGoal("flows", "cpu_us_per_exchange", "most", 1.15,
+             title="cost of an exchange, most flows beside fewest"),
+    FlatGoal("rules", "cpu_us_per_flow", "most", 1.10,
+             title="cost of a new flow, 10,000 rules beside one"),
+    Goal("reload", "reload_alone_ms", "most", 50,
+         title="reload with 1,000 targets, ms"),
 ]
 
 
-def values_of(results, part, key, name):
-    return [row[key] for row in results.get(part, {}).get(name, [])]
+def number(value):
+    """Three digits that matter, and thousands in one piece."""
+    if abs(value) >= 100:
+        return f"{value:,.0f}"
+    return f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
 
 
-def paired_ratios(ours, theirs):
-    return [a / b for a, b in zip(ours, theirs) if b > 0]
+def check_goals(results):
+    """Of the parts that were run."""
+    results.goals = [goal.check(results) for goal in GOALS
+                     if goal.part in results.parts()]
+    return results.goals
 
 
-def print_figure(results, part, key, title, unit):
-    print(f"\n{title} ({unit})")
-    ours = values_of(results, part, key, "nlbd")
-    for name in results[part]:
-        values = values_of(results, part, key, name)
-        line = (f"  {name:9} median {median(values):9.1f}   "
-                f"{min(values):9.1f} ... {max(values):9.1f}")
-        ratios = paired_ratios(ours, values)
-        if name != "nlbd" and ratios:
-            line += f"   nlbd is {median(ratios):.2f} x"
-            if len(ratios) > 1:
-                line += f" ({min(ratios):.2f} ... {max(ratios):.2f})"
-        print(line)
+def rows(results, part, key, at):
+    """(forwarder, values, nlbd's ratios to them) of one table."""
+    ours = results.values(part, key, "nlbd", at)
+    for name in results.forwarders(part):
+        values = results.values(part, key, name, at)
+        if values:
+            yield name, values, (paired_ratios(ours, values)
+                                 if name != "nlbd" else [])
 
 
-def check_goal(results, part, key, bound, kind, peer):
-    """Returns (reached, text); reached is None without the values."""
-    ours = values_of(results, part, key, "nlbd")
-    title = next(f[2] for f in FIGURES if f[:2] == (part, key))
-    goal = f"at {kind} {bound}" + (f" x {peer}" if peer else " B")
-    if not ours or (peer and not values_of(results, part, key, peer)):
-        return None, f"{title}: {goal}: not measured"
-    figure = median(ours)
-    if peer:
-        figure = median(
-            paired_ratios(ours, values_of(results, part, key, peer)))
-    reached = figure <= bound if kind == "most" else figure >= bound
-    verdict = "reached" if reached else "MISSED"
-    shown = f"{figure:.2f}" if peer else f"{figure:.0f}"
-    return reached, f"{title}: {goal}: {shown}: {verdict}"
+def print_table(results, part, key, show):
+    """What is measured at one place: a line for each forwarder."""
+    for name, values, ratios in rows(results, part, key, None):
+        line = (f"  {name:9} {number(median(values)):>10}   "
+                f"{number(min(values)):>9} ... {number(max(values)):<9}")
+        if ratios:
+            line += (f"  nlbd is {median(ratios):.2f} x "
+                     f"({min(ratios):.2f} ... {max(ratios):.2f})")
+        show(line)
 
 
-def print_all(results, options):
-    """Prints everything; returns whether no goal was missed."""
-    print(f"\n{options.rounds} interleaved rounds; median, least ... most; "
-          "ratios are medians of each round's own")
-    for part, key, title, unit in FIGURES:
-        if results.get(part):
-            print_figure(results, part, key, title, unit)
-    print("\nGoals")
-    results["goals"] = []
-    reached_all = True
-    for goal in GOALS:
-        if goal[0] not in options.only:
+def print_axis(results, part, key, show):
+    """What is measured at several: medians, a line for each place, and
+    nlbd's ratio to each peer."""
+    names = results.forwarders(part)
+    peers = [name for name in names if name != "nlbd"]
+    show(f"  {'':>13}" + "".join(f"{name:>11}" for name in names)
+         + ("   nlbd beside: " if peers else "")
+         + "".join(f"{name:>9}" for name in peers))
+    for at in results.places(part):
+        table = {name: (values, ratios) for name, values, ratios
+                 in rows(results, part, key, at)}
+        cells = [number(median(table[name][0])) if name in table else "-"
+                 for name in names]
+        ratios = [f"{median(table[name][1]):.2f}"
+                  if name in table and table[name][1] else "-"
+                  for name in peers]
+        if table:
+            show(f"  {at:>13,}" + "".join(f"{cell:>11}" for cell in cells)
+                 + (" " * 16 if peers else "")
+                 + "".join(f"{ratio:>9}" for ratio in ratios))
+
+
+def print_goals(results, show):
+    show("\nGoals (median of the rounds' ratios, and where it lies with "
+         "95 % confidence)")
+    for goal in results.goals:
+        if goal["figure"] is None:
+            show(f"  not measured  {goal['text']}")
             continue
-        reached, text = check_goal(results, *goal)
-        print(f"  {text}")
-        results["goals"].append({"text": text, "reached": reached})
-        reached_all = reached_all and reached is not False
-    return reached_all
+        verdict = "reached" if goal["reached"] else "MISSED"
+        line = f"  {verdict:12}  {goal['text']}: {goal['figure']:.2f}"
+        if goal["interval"]:
+            line += " ({:.2f} ... {:.2f})".format(*goal["interval"])
+        show(line)
+
+
+def print_all(results, show=print):
+    meta = results.meta
+    show(f"\n{meta['date']}, {meta['machine']}, {meta['cores']} cores, Linux "
+         f"{meta['kernel']}; {', '.join(meta['versions'].values())}")
+    show(f"{meta['workers']} worker(s) each, {meta['rounds']} interleaved "
+         "rounds: median, least ... most; ratios are of the same round")
+    for part, key, title, unit in FIGURES:
+        places = results.places(part)
+        if places:
+            show(f"\n{title} ({unit})")
+            (print_table if places == [None] else print_axis)(
+                results, part, key, show)
+    print_goals(results, show)

@@ -6,8 +6,8 @@ import subprocess
 import threading
 import time
 
-from .measure import settled_cpu_ns
-from .processes import Process, accepts, family, schedstat, wait_until
+from .processes import (Process, accepts, family, schedstat,
+                        settled_cpu_ns, wait_until)
 
 TARGET_PORT = 2526
 # Its source is not one of the 127.0.0.0/8 that nlbd's rules are about.
@@ -123,8 +123,8 @@ class Servers:
 
     def hold(self, port, count):
         holder = Process(
-            [self.build / "bench/nlbd-flow-hold", "--count", count,
-             f"{PEER}:{port}"], self.directory / f"hold-{port}.log")
+            [self.build / "bench/nlbbench", "idle", "--flows", count,
+             "--duration", 3600, f"{PEER}:{port}"], self.directory / f"hold-{port}.log")
         holder.wait_for(lambda: f"holding {count}" in holder.text(), 60,
                         f"{count} flows are held at port {port}")
         return holder
@@ -185,9 +185,10 @@ def measure_reload(make, servers, options):
             print(f"reload {number + 1:2}  {nlbd.name:26} {took_ms:6.1f} ms, "
                   f"of it waited for a CPU {waited_ms:5.1f} ms", flush=True)
     talk.stop()
-    is_whole = holder.child.poll() is None and \
-        "the flow ended" not in holder.text() and talk.failure is None
     holder.stop()
+    # At its end each flow still had to answer.
+    is_whole = talk.failure is None and \
+        f"{options.held} ended as they should, 0 failed" in holder.text()
     for nlbd in nlbds:
         nlbd.stop()
     return {"rows": values, "flows_undisturbed": is_whole,

@@ -1,0 +1,129 @@
+"""scripts/bench: a short run writes what it promises, and `compare` tells a
+change from noise."""
+import csv
+import json
+import subprocess
+import sys
+
+import pytest
+
+from lab.daemon import BUILD, REPOSITORY
+
+sys.path.insert(0, str(REPOSITORY / "bench"))
+
+from figures import report, sizing, stats  # noqa: E402
+from figures.results import Results  # noqa: E402
+
+SCRIPT = REPOSITORY / "scripts/bench"
+
+
+def bench(*arguments, code=0):
+    done = subprocess.run([sys.executable, SCRIPT, *map(str, arguments)],
+                          capture_output=True, text=True, timeout=280,
+                          check=False)
+    assert done.returncode == code, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.mark.deadline(300)
+def test_short_run_writes_tables_json_csv_and_plots(tmp_path):
+    done = subprocess.run(
+        [sys.executable, SCRIPT, "--quick", "--rounds", "1", "--build", BUILD,
+         "--out", tmp_path, "--only", "session", "--only", "pingpong",
+         "--only", "memory"],
+        capture_output=True, text=True, timeout=280, check=False)
+    # 1: a goal is missed, as it may be on a busy machine.
+    assert done.returncode in (0, 1), done.stdout + done.stderr
+    assert "forwarder CPU per SMTP session (nlbbench)" in done.stdout
+    assert "user memory per idle flow, B: at most 600" in done.stdout
+    results = Results.load(tmp_path / "results.json")
+    assert results.parts() == ["session", "pingpong", "memory"]
+    assert {"nlbd", "haproxy", "nginx", "direct", "nft-dnat",
+            "socat"} <= set(results.forwarders("session"))
+    for name in results.forwarders("session"):
+        assert results.median("session", "sessions_per_s", name) > 0
+    with open(tmp_path / "results.csv") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == sum(len(r["values"]) for r in results.records)
+    for plot in ("latency", "memory"):
+        assert (tmp_path / f"{plot}.svg").read_text().count("<path") > 5
+        assert (tmp_path / f"{plot}.png").stat().st_size > 10_000
+    assert "64-byte exchange" in bench("show", tmp_path)
+
+
+def made_up(path, factor, spread=0.02):
+    """A run whose nlbd needs so many times the CPU of HAProxy."""
+    records = []
+    for number in range(7):
+        noise = 1 + spread * ((number * 5) % 7 - 3)
+        for name, cost in (("nlbd", 80 * factor * noise), ("haproxy", 100)):
+            for part, key, value in (
+                    ("smtp", "cpu_us_per_session", cost),
+                    ("smtp", "sessions_per_s", 5e5 / cost),
+                    ("bulk", "cpu_ms_per_gb", cost)):
+                records.append({"part": part, "forwarder": name, "at": None,
+                                "round": number, "values": {key: value}})
+        for at in (1000, 9000):
+            records.append({"part": "memory", "forwarder": "nlbd", "at": at,
+                            "round": number, "values": {
+                                "bytes_per_flow": 300 + 100_000 / at,
+                                "kernel_bytes_per_flow": 7000}})
+    meta = {"date": "2026-01-01 00:00 UTC", "machine": "none", "cores": 2,
+            "kernel": "6", "versions": {}, "workers": 1, "rounds": 7}
+    results = Results(meta, records, {})
+    results.save(path)
+    return results
+
+
+def test_compare_tells_a_change_from_noise(tmp_path):
+    made_up(tmp_path / "a", 1.0)
+    made_up(tmp_path / "worse", 1.3)
+    made_up(tmp_path / "noise", 1.01)
+    same = bench("compare", tmp_path / "a", tmp_path / "noise")
+    assert "WORSE" not in same and "better" not in same
+    worse = bench("compare", tmp_path / "a", tmp_path / "worse", code=1)
+    assert worse.count("WORSE") == 6  # three figures, by itself and beside
+    better = bench("compare", tmp_path / "worse", tmp_path / "a")
+    assert better.count("better") == 6
+
+
+def test_goals_are_judged_by_the_rounds_ratios(tmp_path):
+    goals = {goal["text"]: goal for goal in
+             report.check_goals(made_up(tmp_path, 0.7))}
+    cpu = next(goal for text, goal in goals.items()
+               if "smtp-source): at most 0.65 x haproxy" in text)
+    assert cpu["reached"] and cpu["figure"] == pytest.approx(0.56)
+    low, high = cpu["interval"]
+    assert 0.5 < low <= cpu["figure"] <= high < 0.65
+    nginx = next(goal for text, goal in goals.items() if "nginx" in text)
+    assert nginx["reached"] is None  # it was not there
+
+
+def test_sizing_is_reckoned_from_the_slopes(tmp_path):
+    lines = []
+    assert sizing.sizing(made_up(tmp_path, 1.0), lines.append)
+    text = "\n".join(lines)
+    # The 100,000 bytes that every run has are no flow's.
+    assert "  300 B of nlbd's own memory per idle flow" in text
+    # 2,000 sessions of 80 us, and 0.625 GB/s at 80 ms.
+    row = next(line for line in lines if line.strip().startswith("100,000"))
+    assert row.split()[:5] == ["100,000", "2,000", "5,000", "0.21", "1"]
+
+
+def test_intervals_hold_what_they_should():
+    assert stats.interval([5.0]) is None
+    assert stats.interval([3.0] * 9) == (3.0, 3.0)
+    low, high = stats.ratio_interval([2.0, 2.1, 1.9, 2.0, 2.05],
+                                     [1.0, 1.05, 0.95, 1.0, 1.02])
+    assert 1.8 < low <= 2.0 <= high < 2.2
+    rise, start = stats.slope([(1, 5), (2, 7), (4, 11)])
+    assert (rise, start) == (pytest.approx(2), pytest.approx(3))
+
+
+def test_what_is_no_run_is_refused(tmp_path):
+    (tmp_path / "results.json").write_text(json.dumps({"meta": 1}))
+    for arguments in (["compare", tmp_path, tmp_path], ["plot", tmp_path],
+                      ["sizing", tmp_path / "nowhere"]):
+        bench(*arguments, code=1)
+    bench("compare", tmp_path, code=2)
+    bench("nonsense", code=2)
