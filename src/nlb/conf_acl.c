@@ -111,26 +111,12 @@ static void
 resolve_listener(struct conf_parser *p, size_t i)
 {
 	struct conf_listener *l = &p->conf->listeners[i];
-	struct conf_span at = conf_value_of(p, CONF_LISTENER, i, "NetworkAcl");
-	struct conf_suggestion s;
 
 	l->network_acl_index = CONF_NO_NETWORK_ACL;
-	if (l->network_acl[0] == '\0')
-		return;
-	s = conf_suggestion_start(p, at);
-	for (size_t j = 0; j < p->conf->n_network_acls; j++) {
-		if (strcmp(p->conf->network_acls[j].name, l->network_acl) ==
-		    0) {
-			l->network_acl_index = (uint32_t)j;
-			return;
-		}
-		conf_suggestion_try(&s, p->conf->network_acls[j].name);
-	}
-	conf_suggestion_hint(&s,
-	    conf_error(p, at,
-		"there is no section [network-acl %s]; add it or name another "
-		"one",
-		l->network_acl));
+	if (l->network_acl[0] != '\0')
+		(void)conf_name_resolve(p, CONF_NETWORK_ACL,
+		    conf_value_of(p, CONF_LISTENER, i, "NetworkAcl"),
+		    &l->network_acl_index);
 }
 
 void

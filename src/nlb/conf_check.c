@@ -35,24 +35,19 @@ struct conf_span
 conf_value_of(struct conf_parser *p, enum conf_section_kind kind, size_t i,
     const char *key)
 {
-	struct conf_span found = {0};
+	const struct conf_section_list *same = &p->scan.of_kind[kind];
+	struct conf_span none = {0};
 
-	for (size_t s = 0; s < p->scan.n_sections; s++) {
-		const struct conf_section *section = &p->scan.sections[s];
+	if (i >= same->n)
+		return none;
+	for (size_t j = 0; j < same->list[i]->n; j++) {
+		const struct conf_entry *e =
+		    &p->scan.entries[same->list[i]->first + j];
 
-		if (!section->known || section->kind != kind ||
-		    section->index != i)
-			continue;
-		found = section->header;
-		for (size_t j = 0; j < section->n; j++) {
-			const struct conf_entry *e =
-			    &p->scan.entries[section->first + j];
-
-			if (conf_span_is(e->key, key))
-				return e->value;
-		}
+		if (conf_span_is(e->key, key))
+			return e->value;
 	}
-	return found;
+	return same->list[i]->header;
 }
 
 /* Does the listener take every local address of the family? */

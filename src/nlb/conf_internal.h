@@ -32,9 +32,18 @@ struct conf_section {
 	size_t index; /* in the array of conf that kind has */
 };
 
+struct conf_section_list {
+	struct conf_section **list; /* owned */
+	size_t n;
+};
+
 struct conf_scan {
 	struct conf_section *sections; /* owned */
 	struct conf_entry *entries;    /* owned */
+	/* Made by conf_sections_classify, of the known ones: */
+	struct conf_section **by_name; /* owned; by kind and name */
+	size_t n_by_name;
+	struct conf_section_list of_kind[CONF_SECTION_KINDS]; /* by index */
 	size_t n_sections, n_entries;
 	uint32_t *line_starts; /* owned; offsets into the bytes */
 	size_t n_lines;
@@ -101,6 +110,10 @@ void conf_ini_compare(struct conf_parser *p);
 /* Tells what kind each section is; reports unknown and doubled ones and
  * doubled keys. */
 void conf_sections_classify(struct conf_parser *p);
+/* The index of the section that a value names. False when it was reported as
+ * missing. */
+bool conf_name_resolve(struct conf_parser *p, enum conf_section_kind kind,
+    struct conf_span name, uint32_t *out);
 /* Creates the conf's arrays, one struct per section, with defaults. */
 void conf_sections_create(struct conf_parser *p);
 /* The struct that a section fills; NULL for kinds without one. */

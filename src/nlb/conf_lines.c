@@ -36,30 +36,6 @@ conf_rule_ports(struct conf_parser *p, struct conf_span protocol,
 	return true;
 }
 
-static bool
-find_prefix_list(struct conf_parser *p, struct conf_span name, uint32_t *out)
-{
-	const struct conf_prefix_list *lists = p->conf->prefix_lists;
-	struct conf_suggestion s;
-	struct conf_diag *d;
-
-	for (size_t i = 0; i < p->conf->n_prefix_lists; i++) {
-		if (name.len != 0 && conf_span_is(name, lists[i].name)) {
-			*out = (uint32_t)i;
-			return true;
-		}
-	}
-	s = conf_suggestion_start(p, name);
-	for (size_t i = 0; i < p->conf->n_prefix_lists; i++)
-		conf_suggestion_try(&s, lists[i].name);
-	d = conf_error(p, name,
-	    "there is no section [prefix-list %.*s]; add it "
-	    "or name another list",
-	    CONF_SPAN(name));
-	conf_suggestion_hint(&s, d);
-	return false;
-}
-
 bool
 conf_rule_peer(
     struct conf_parser *p, struct conf_span peer, struct conf_rule *rule)
@@ -71,7 +47,7 @@ conf_rule_peer(
 	if (peer.len < prefix_len || memcmp(peer.text, prefix, prefix_len) != 0)
 		return conf_parse_cidr(p, peer, &rule->cidr);
 	peer = conf_span_sub(peer, prefix_len, peer.len - prefix_len);
-	return find_prefix_list(p, peer, &rule->prefix_list);
+	return conf_name_resolve(p, CONF_PREFIX_LIST, peer, &rule->prefix_list);
 }
 
 /* What the EC2 API takes in a description. */

@@ -63,30 +63,6 @@ conf_parse_cidr(struct conf_parser *p, struct conf_span value, struct cidr *out)
 }
 
 static bool
-find_group(struct conf_parser *p, struct conf_span name, uint32_t *out)
-{
-	const struct conf_target_group *groups = p->conf->target_groups;
-	struct conf_suggestion s;
-	struct conf_diag *d;
-
-	for (size_t i = 0; i < p->conf->n_target_groups; i++) {
-		if (name.len != 0 && conf_span_is(name, groups[i].name)) {
-			*out = (uint32_t)i;
-			return true;
-		}
-	}
-	s = conf_suggestion_start(p, name);
-	for (size_t i = 0; i < p->conf->n_target_groups; i++)
-		conf_suggestion_try(&s, groups[i].name);
-	d = conf_error(p, name,
-	    "there is no section [target-group %.*s]; add "
-	    "it or name another group",
-	    CONF_SPAN(name));
-	conf_suggestion_hint(&s, d);
-	return false;
-}
-
-static bool
 set_weight(
     struct conf_parser *p, struct conf_span weight, struct conf_forward *f)
 {
@@ -119,7 +95,7 @@ set_forward(struct conf_parser *p, struct conf_span action,
 	name = conf_span_split(&action, '=');
 	if (action.text != NULL && !set_weight(p, conf_span_trim(action), &f))
 		return false;
-	if (!find_group(p, name, &f.group))
+	if (!conf_name_resolve(p, CONF_TARGET_GROUP, name, &f.group))
 		return false;
 	for (uint32_t i = 0; i < listener->n_forwards; i++) {
 		if (listener->forwards[i].group != f.group)
@@ -163,41 +139,18 @@ conf_actions_set(struct conf_parser *p, const struct conf_attribute *a,
 }
 
 static bool
-find_security_group(struct conf_parser *p, struct conf_span name, uint32_t *out)
-{
-	const struct conf_security_group *groups = p->conf->security_groups;
-	struct conf_suggestion s;
-	struct conf_diag *d;
-
-	for (size_t i = 0; i < p->conf->n_security_groups; i++) {
-		if (name.len != 0 && conf_span_is(name, groups[i].name)) {
-			*out = (uint32_t)i;
-			return true;
-		}
-	}
-	s = conf_suggestion_start(p, name);
-	for (size_t i = 0; i < p->conf->n_security_groups; i++)
-		conf_suggestion_try(&s, groups[i].name);
-	if (conf_span_is(name, "none"))
-		d = conf_error(p, name,
-		    "`none' cannot stand beside names; "
-		    "write either none or the groups");
-	else
-		d = conf_error(p, name,
-		    "there is no section [security-group "
-		    "%.*s]; add it or name another group",
-		    CONF_SPAN(name));
-	conf_suggestion_hint(&s, d);
-	return false;
-}
-
-static bool
 add_security_group(struct conf_parser *p, const struct conf_attribute *a,
     struct conf_span name, struct conf_listener *listener)
 {
 	uint32_t index;
 
-	if (!find_security_group(p, name, &index))
+	if (conf_span_is(name, "none")) {
+		conf_error(p, name,
+		    "`none' cannot stand beside names; write either none or "
+		    "the groups");
+		return false;
+	}
+	if (!conf_name_resolve(p, CONF_SECURITY_GROUP, name, &index))
 		return false;
 	for (uint32_t i = 0; i < listener->n_security_groups; i++) {
 		if (listener->security_groups[i] != index)

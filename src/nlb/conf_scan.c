@@ -370,6 +370,9 @@ conf_scan(struct conf_parser *p)
 void
 conf_scan_fini(struct conf_scan *scan)
 {
+	for (size_t i = 0; i < CONF_SECTION_KINDS; i++)
+		free(scan->of_kind[i].list);
+	free(scan->by_name);
 	free(scan->sections);
 	free(scan->entries);
 	free(scan->line_starts);

@@ -84,32 +84,50 @@ report_doubled_keys(struct conf_parser *p, const struct conf_section *section)
 }
 
 static void
-report_doubled_sections(struct conf_parser *p)
+list_sections(struct conf_parser *p)
 {
-	struct conf_section **sorted, *first = NULL;
-	size_t n = 0;
+	struct conf_scan *scan = &p->scan;
 
-	sorted = calloc(p->scan.n_sections + 1, sizeof(sorted[0]));
-	if (sorted == NULL) {
+	scan->by_name = calloc(scan->n_sections + 1, sizeof(scan->by_name[0]));
+	if (scan->by_name == NULL) {
 		p->no_memory = true;
 		return;
 	}
-	for (size_t i = 0; i < p->scan.n_sections; i++) {
-		if (p->scan.sections[i].known)
-			sorted[n++] = &p->scan.sections[i];
+	for (size_t i = 0; i < scan->n_sections; i++) {
+		struct conf_section *section = &scan->sections[i], **grown;
+		struct conf_section_list *same = &scan->of_kind[section->kind];
+
+		if (!section->known)
+			continue;
+		scan->by_name[scan->n_by_name++] = section;
+		grown = conf_grow(p, same->list, same->n, sizeof(*grown));
+		if (grown == NULL)
+			return;
+		same->list = grown;
+		section->index = same->n;
+		same->list[same->n++] = section;
 	}
-	qsort(sorted, n, sizeof(sorted[0]), compare_sections);
-	for (size_t i = 0; i < n; i++) {
-		if (first == NULL || first->kind != sorted[i]->kind ||
-		    compare_spans(first->name, sorted[i]->name) != 0)
-			first = sorted[i];
+	qsort(scan->by_name, scan->n_by_name, sizeof(scan->by_name[0]),
+	    compare_sections);
+}
+
+static void
+report_doubled_sections(struct conf_parser *p)
+{
+	const struct conf_section *first = NULL;
+
+	for (size_t i = 0; i < p->scan.n_by_name; i++) {
+		const struct conf_section *s = p->scan.by_name[i];
+
+		if (first == NULL || first->kind != s->kind ||
+		    compare_spans(first->name, s->name) != 0)
+			first = s;
 		else
-			conf_error(p, sorted[i]->header,
+			conf_error(p, s->header,
 			    "section [%.*s] is given twice, first in line %u; "
 			    "put all its keys into one of the two",
-			    CONF_SPAN(sorted[i]->header), first->header.line);
+			    CONF_SPAN(s->header), first->header.line);
 	}
-	free(sorted);
 }
 
 static void
@@ -188,7 +206,59 @@ conf_sections_classify(struct conf_parser *p)
 		classify(p, &p->scan.sections[i]);
 		report_doubled_keys(p, &p->scan.sections[i]);
 	}
+	list_sections(p);
 	report_doubled_sections(p);
+}
+
+static const struct conf_section *
+find_section(const struct conf_parser *p, enum conf_section_kind kind,
+    struct conf_span name)
+{
+	size_t low = 0, high = p->scan.n_by_name;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		const struct conf_section *s = p->scan.by_name[middle];
+
+		if (s->kind != kind ? s->kind < kind
+				    : compare_spans(s->name, name) < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	for (; low < p->scan.n_by_name; low++) {
+		const struct conf_section *s = p->scan.by_name[low];
+
+		if (s->kind != kind || compare_spans(s->name, name) != 0)
+			break;
+		/* Names have no capitals; beyond CONF_SECTIONS_MAX there are
+		 * no structs. */
+		if (s->known && memcmp(s->name.text, name.text, name.len) == 0)
+			return s;
+	}
+	return NULL;
+}
+
+bool
+conf_name_resolve(struct conf_parser *p, enum conf_section_kind kind,
+    struct conf_span name, uint32_t *out)
+{
+	const struct conf_section *found = find_section(p, kind, name);
+	struct conf_suggestion s;
+	struct conf_diag *d;
+
+	if (found != NULL && name.len != 0) {
+		*out = (uint32_t)found->index;
+		return true;
+	}
+	s = conf_suggestion_start(p, name);
+	for (size_t i = 0; i < p->scan.of_kind[kind].n; i++)
+		conf_suggestion_try(&s, conf_section_base(p->conf, kind, i));
+	d = conf_error(p, name,
+	    "there is no section [%s %.*s]; add it or name another one",
+	    conf_section_kind_name(kind), CONF_SPAN(name));
+	conf_suggestion_hint(&s, d);
+	return false;
 }
 
 void *
@@ -228,32 +298,21 @@ set_defaults(struct conf_parser *p, enum conf_section_kind kind, void *base)
 	}
 }
 
-/* Sections past the limit are counted, reported once and not created. */
+/* Sections past the limit are reported once and not created. */
 static size_t
-count_kind(struct conf_parser *p, enum conf_section_kind kind, size_t max)
+limit_kind(struct conf_parser *p, enum conf_section_kind kind, size_t max)
 {
-	size_t n = 0;
+	struct conf_section_list *same = &p->scan.of_kind[kind];
 
-	for (size_t i = 0; i < p->scan.n_sections; i++) {
-		struct conf_section *section = &p->scan.sections[i];
-
-		if (!section->known || section->kind != kind)
-			continue;
-		if (n == max) {
-			conf_error(p, section->header,
-			    "more than %zu sections [%s ...]; split the work "
-			    "over several nlbd",
-			    max, conf_section_kind_name(kind));
-			for (; i < p->scan.n_sections; i++) {
-				section = &p->scan.sections[i];
-				if (section->known && section->kind == kind)
-					section->known = false;
-			}
-			return n;
-		}
-		section->index = n++;
-	}
-	return n;
+	if (same->n <= max)
+		return same->n;
+	conf_error(p, same->list[max]->header,
+	    "more than %zu sections [%s ...]; split the work over several nlbd",
+	    max, conf_section_kind_name(kind));
+	for (size_t i = max; i < same->n; i++)
+		same->list[i]->known = false;
+	same->n = max;
+	return max;
 }
 
 static void *
@@ -262,7 +321,7 @@ create_kind(struct conf_parser *p, enum conf_section_kind kind, size_t max,
 {
 	void *list;
 
-	*n = count_kind(p, kind, max);
+	*n = limit_kind(p, kind, max);
 	list = calloc(*n + 1, size);
 	if (list == NULL) {
 		p->no_memory = true;
