@@ -14,6 +14,7 @@
 #include "base/latency.h"
 #include "ipc/scoreboard.h"
 #include "nlb/conf.h"
+#include "nlb/conf_change.h"
 #include "nlb/flow_record.h"
 #include "nlb/target.h"
 
@@ -30,6 +31,9 @@ struct admin_status {
 	uint64_t config_generation;
 	uint64_t config_hash;      /* of the bytes in force */
 	uint64_t config_loaded_ms; /* wall clock, since the epoch */
+	/* In how far --runtime changes make it differ from the file; "" = in
+	 * nothing. */
+	const char *runtime_changes;
 	enum admin_verdict last_reload;
 	uint64_t last_reload_ms;      /* wall clock; 0 = none */
 	const char *last_reload_text; /* summary, or the first error */
@@ -110,6 +114,12 @@ struct admin_ops {
 	int (*reload)(void *owner, admin_verdict_cb cb, void *arg);
 	/* Reads and checks the config file again, changes nothing. */
 	int (*check)(void *owner, admin_verdict_cb cb, void *arg);
+	/* Changes the config in force, and the file unless runtime_only. Sets
+	 * *text (malloc, or NULL) before cb is called: notes, or with a
+	 * negative errno what is wrong: -ENOENT (no such section), -EINVAL
+	 * (the change), -ESHUTDOWN, -ENOMEM; others: not as things stand. */
+	int (*change)(void *owner, const struct conf_change *wanted,
+	    bool runtime_only, char **text, admin_verdict_cb cb, void *arg);
 };
 
 struct admin;

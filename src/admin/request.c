@@ -15,14 +15,6 @@
 #include "base/log.h"
 
 #define FLOWS_LIMIT_MAX 100000
-#define PARAMS_MAX 3
-
-struct admin_route {
-	const char *method, *path;
-	void (*handle)(struct admin_request *request);
-	const char *params[PARAMS_MAX]; /* query parameters it knows */
-	bool is_local;                  /* on the unix socket alone */
-};
 
 static void
 request_free(struct admin_request *request)
@@ -30,6 +22,8 @@ request_free(struct admin_request *request)
 	if (request->connection != NULL || request->op_pending)
 		return; /* somebody still holds it */
 	free(request->body);
+	free(request->upload);
+	admin_change_destroy(request->change);
 	free(request);
 }
 
@@ -200,9 +194,8 @@ parse_flow_query(struct admin_request *request)
 	return -EINVAL;
 }
 
-/* The operation has finished: does somebody still want the answer? */
-static bool
-op_done(struct admin_request *request)
+bool
+admin_op_done(struct admin_request *request)
 {
 	request->op_pending = false;
 	if (request->connection != NULL)
@@ -217,7 +210,7 @@ on_flows(
 {
 	struct admin_request *request = arg;
 
-	if (op_done(request))
+	if (admin_op_done(request))
 		admin_answer(request, MHD_HTTP_OK,
 		    view_flows(request->admin->ops, &request->flow_query,
 			records, n, missing));
@@ -228,15 +221,14 @@ on_verdict(void *arg, bool accepted, const char *text)
 {
 	struct admin_request *request = arg;
 
-	if (op_done(request))
+	if (admin_op_done(request))
 		admin_answer(request,
 		    accepted ? MHD_HTTP_OK : MHD_HTTP_CONFLICT,
 		    view_verdict(accepted, text));
 }
 
-/* op_pending is set before the operation is called: it may answer at once. */
-static void
-op_started(struct admin_request *request, int rc)
+void
+admin_op_started(struct admin_request *request, int rc)
 {
 	if (rc == 0)
 		return;
@@ -253,7 +245,8 @@ handle_flows(struct admin_request *request)
 	if (parse_flow_query(request) != 0)
 		return;
 	request->op_pending = true;
-	op_started(request, ops->list_flows(ops->owner, on_flows, request));
+	admin_op_started(
+	    request, ops->list_flows(ops->owner, on_flows, request));
 }
 
 static void
@@ -262,7 +255,7 @@ handle_reload(struct admin_request *request)
 	const struct admin_ops *ops = request->admin->ops;
 
 	request->op_pending = true;
-	op_started(request, ops->reload(ops->owner, on_verdict, request));
+	admin_op_started(request, ops->reload(ops->owner, on_verdict, request));
 }
 
 static void
@@ -271,7 +264,7 @@ handle_check(struct admin_request *request)
 	const struct admin_ops *ops = request->admin->ops;
 
 	request->op_pending = true;
-	op_started(request, ops->check(ops->owner, on_verdict, request));
+	admin_op_started(request, ops->check(ops->owner, on_verdict, request));
 }
 
 static void
@@ -312,7 +305,13 @@ find_route(const char *path)
 		if (strcmp(routes[i].path, path) == 0)
 			return &routes[i];
 	}
-	return NULL;
+	return admin_find_change_route(path);
+}
+
+static bool
+takes_body(const struct admin_route *route)
+{
+	return route->handle == admin_handle_change;
 }
 
 static bool
@@ -323,18 +322,35 @@ method_fits(const struct admin_route *route, const char *method)
 		   strcmp(method, "HEAD") == 0);
 }
 
-/* No route takes a body, so one is refused before it is read. */
+/* A body that will not be taken is refused before it is read. */
 static bool
-announces_body(struct MHD_Connection *connection)
+refuses_body(struct admin_request *request)
 {
-	const char *length;
+	const char *length, *error = NULL;
+	bool is_chunked, takes = takes_body(request->route);
 
-	if (MHD_lookup_connection_value(connection, MHD_HEADER_KIND,
-		MHD_HTTP_HEADER_TRANSFER_ENCODING) != NULL)
+	is_chunked =
+	    MHD_lookup_connection_value(request->connection, MHD_HEADER_KIND,
+		MHD_HTTP_HEADER_TRANSFER_ENCODING) != NULL;
+	length = MHD_lookup_connection_value(request->connection,
+	    MHD_HEADER_KIND, MHD_HTTP_HEADER_CONTENT_LENGTH);
+	if (!is_chunked && (length == NULL || strcmp(length, "0") == 0))
+		return false;
+	if (!takes) {
+		admin_answer_error(request, MHD_HTTP_CONTENT_TOO_LARGE,
+		    "RequestTooLarge", "%s takes no body",
+		    request->route->path);
 		return true;
-	length = MHD_lookup_connection_value(
-	    connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_CONTENT_LENGTH);
-	return length != NULL && strcmp(length, "0") != 0;
+	}
+	if (!is_chunked)
+		(void)strtonum(length, 0, (long long)ADMIN_BODY_MAX, &error);
+	if (!is_chunked && error == NULL)
+		return false;
+	admin_answer_error(request, MHD_HTTP_CONTENT_TOO_LARGE,
+	    "RequestTooLarge",
+	    "a body has at most %zu bytes, and says so in Content-Length",
+	    ADMIN_BODY_MAX);
+	return true;
 }
 
 static enum MHD_Result
@@ -347,7 +363,8 @@ find_unknown_param(
 
 	(void)kind;
 	(void)value;
-	for (i = 0; i < PARAMS_MAX && request->route->params[i] != NULL; i++) {
+	for (i = 0; i < ADMIN_PARAMS_MAX && request->route->params[i] != NULL;
+	     i++) {
 		if (strcmp(request->route->params[i], key) == 0)
 			return MHD_YES;
 	}
@@ -395,10 +412,7 @@ check_head(struct admin_request *request, const char *url, const char *method)
 		admin_answer_error(request, MHD_HTTP_METHOD_NOT_ALLOWED,
 		    "MethodNotAllowed", "%s takes %s", request->route->path,
 		    request->route->method);
-	} else if (announces_body(request->connection)) {
-		admin_answer_error(request, MHD_HTTP_CONTENT_TOO_LARGE,
-		    "RequestTooLarge", "no request here has a body");
-	} else {
+	} else if (!refuses_body(request)) {
 		MHD_get_connection_values(request->connection,
 		    MHD_GET_ARGUMENT_KIND, find_unknown_param, request);
 	}
@@ -479,6 +493,24 @@ start_request(struct admin *admin, struct MHD_Connection *connection,
 	return MHD_YES;
 }
 
+/* Within what the head has announced: MHD sees to that. */
+static enum MHD_Result
+take_upload(struct admin_request *request, const char *data, size_t *size)
+{
+	char *grown;
+
+	if (*size > ADMIN_BODY_MAX - request->n_upload)
+		return MHD_NO;
+	grown = realloc(request->upload, request->n_upload + *size);
+	if (grown == NULL)
+		return MHD_NO; /* ends the connection */
+	request->upload = grown;
+	memcpy(grown + request->n_upload, data, *size);
+	request->n_upload += *size;
+	*size = 0;
+	return MHD_YES;
+}
+
 enum MHD_Result
 admin_on_request(void *cls, struct MHD_Connection *connection, const char *url,
     const char *method, const char *version, const char *upload_data,
@@ -487,11 +519,13 @@ admin_on_request(void *cls, struct MHD_Connection *connection, const char *url,
 	struct admin_request *request = *con_cls;
 
 	(void)version;
-	(void)upload_data;
 	if (request == NULL)
 		return start_request(cls, connection, url, method, con_cls);
 	if (*upload_data_size != 0)
-		return MHD_NO; /* a body that was not announced */
+		return request->state == REQUEST_HEAD &&
+			       takes_body(request->route)
+			   ? take_upload(request, upload_data, upload_data_size)
+			   : MHD_NO; /* a body that was not announced */
 	if (request->state == REQUEST_HEAD) {
 		request->state = REQUEST_RUNNING;
 		request->route->handle(request);

@@ -135,10 +135,14 @@ on_connection(void *cls, struct MHD_Connection *connection,
 	accept_update(admin);
 }
 
-/* Best effort: a local socket's buffer is empty, the few bytes fit. */
+/* A local socket's buffer is empty, the few bytes fit. Closed at once, with
+ * the request unread, the socket would be reset and the answer lost: it stays
+ * open until some others have been refused. */
 static void
-refuse(int fd, uid_t uid)
+refuse(struct admin *admin, int fd, uid_t uid)
 {
+	int *place = &admin->refused[admin->n_refused % ADMIN_REFUSED_MAX];
+
 	static struct log_limit limit = LOG_LIMIT(5);
 	static const char answer[] =
 	    "HTTP/1.1 403 Forbidden\r\n"
@@ -151,12 +155,22 @@ refuse(int fd, uid_t uid)
 		log_warning(
 		    "admin: refused a connection of uid %u", (unsigned)uid);
 	(void)send(fd, answer, sizeof(answer) - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
-	close(fd);
+	(void)shutdown(fd, SHUT_WR);
+	if (admin->n_refused++ >= ADMIN_REFUSED_MAX)
+		close(*place);
+	*place = fd;
+}
+
+static void
+close_refused(struct admin *admin)
+{
+	for (size_t i = 0; i < admin->n_refused && i < ADMIN_REFUSED_MAX; i++)
+		close(admin->refused[i]);
 }
 
 /* May the process at the other end of a unix socket ask? */
 static bool
-check_peer(const struct admin *admin, int fd)
+check_peer(struct admin *admin, int fd)
 {
 	struct ucred peer;
 	socklen_t len = sizeof(peer);
@@ -167,7 +181,7 @@ check_peer(const struct admin *admin, int fd)
 	}
 	if (peer.uid == 0 || peer.uid == admin->allowed_uid)
 		return true;
-	refuse(fd, peer.uid);
+	refuse(admin, fd, peer.uid);
 	return false;
 }
 
@@ -365,6 +379,7 @@ admin_destroy(struct admin *admin)
 	/* Off the loop before MHD closes its epoll descriptor. */
 	close_handles(admin);
 	admin->accepting = false;
+	close_refused(admin);
 	admin_resume_all(admin);
 	MHD_stop_daemon(admin->daemon);
 	admin->daemon = NULL;

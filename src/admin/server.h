@@ -1,7 +1,7 @@
 /*
  * Inside of the admin interface: what server.c (connections on the loop),
- * peers.c (how long they may live), guard.c (who may ask) and request.c (routes
- * and answers) share. Nothing outside src/admin includes it.
+ * peers.c (how long they may live), guard.c (who may ask), request.c (routes
+ * and answers) and change.c share. Nothing outside src/admin includes it.
  */
 #ifndef ADMIN_SERVER_H
 #define ADMIN_SERVER_H
@@ -17,6 +17,7 @@
 
 #define ADMIN_CONNECTIONS_MAX 16
 #define ADMIN_HTTP_CONNECTIONS_MAX 32
+#define ADMIN_REFUSED_MAX 8
 #define ADMIN_TIMEOUT_S 2
 #define ADMIN_HTTP_LIFETIME_MS 5000 /* of a TCP connection, in all */
 #define ADMIN_HEAD_MAX 8192         /* bytes of request line and headers */
@@ -24,7 +25,20 @@
  * the pool with a page of its own, we want to say 431 ourselves before. */
 #define ADMIN_POOL_BYTES (2 * ADMIN_HEAD_MAX)
 
-struct admin_route;
+/* Of a body: as much as a config may have. */
+#define ADMIN_BODY_MAX ((size_t)CONF_FILE_MAX)
+
+#define ADMIN_PARAMS_MAX 3
+
+struct admin_request;
+struct admin_change;
+
+struct admin_route {
+	const char *method, *path;
+	void (*handle)(struct admin_request *request);
+	const char *params[ADMIN_PARAMS_MAX]; /* query parameters it knows */
+	bool is_local;                        /* on the unix socket alone */
+};
 
 /* One connection (peers.c). */
 struct admin_peer {
@@ -45,8 +59,8 @@ TAILQ_HEAD(admin_peer_list, admin_peer);
  *     | refused                v                                  v
  *     '---------------------> ANSWERED <--------------------------'
  *
- * MHD calls the access handler once for HEAD, once for the body's end, and
- * once more after SUSPENDED was resumed.
+ * MHD calls the access handler once for HEAD, once for each part of a body,
+ * once for its end, and once more after SUSPENDED was resumed.
  */
 enum request_state {
 	REQUEST_HEAD,
@@ -71,6 +85,9 @@ struct admin_request {
 	size_t n_body;
 	const char *content_type;
 	struct view_flow_query flow_query;
+	char *upload; /* owned; the body that came with it */
+	size_t n_upload;
+	struct admin_change *change; /* owned */
 };
 TAILQ_HEAD(admin_request_list, admin_request);
 
@@ -88,6 +105,9 @@ struct admin {
 	unsigned open_handles;
 	unsigned n_connections;
 	bool accepting, closing;
+	/* Of other users: told so, and left to read it. */
+	int refused[ADMIN_REFUSED_MAX];
+	size_t n_refused; /* ever; the last ones are in refused */
 	struct admin_request_list requests;
 	struct admin_peer_list peers;
 };
@@ -127,6 +147,18 @@ void admin_answer_text(struct admin_request *request, unsigned http_status,
 void admin_answer_error(struct admin_request *request, unsigned http_status,
     const char *code, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
+
+/* The operation has finished. False: nobody wants the answer any more, and the
+ * request is gone. */
+bool admin_op_done(struct admin_request *request);
+/* The operation has begun, or not: then that is answered. op_pending is set
+ * before it is called, as it may answer at once. */
+void admin_op_started(struct admin_request *request, int rc);
+
+/* change.c: the routes of changes take a body, and no others do. */
+const struct admin_route *admin_find_change_route(const char *path);
+void admin_handle_change(struct admin_request *request);
+void admin_change_destroy(struct admin_change *change);
 
 /* probes.c */
 void admin_handle_healthz(struct admin_request *request);

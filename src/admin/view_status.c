@@ -207,13 +207,18 @@ status_config(const struct admin_status *status)
 	    [ADMIN_VERDICT_ACCEPTED] = "accepted",
 	    [ADMIN_VERDICT_REJECTED] = "rejected",
 	};
+	/* null unless the running config is not what the file says. */
+	const char *runtime = status->runtime_changes;
 	char hash[17];
 
+	if (runtime != NULL && runtime[0] == '\0')
+		runtime = NULL;
 	snprintf(hash, sizeof(hash), "%016" PRIx64, status->config_hash);
-	return json_pack("{s:o, s:o, s:s, s:o, s:{s:s, s:o, s:o}}", "path",
+	return json_pack("{s:o, s:o, s:s, s:o, s:o, s:{s:s, s:o, s:o}}", "path",
 	    view_text(status->config_path), "generation",
 	    view_uint(status->config_generation), "hash", hash, "loaded_time",
-	    view_time(status->config_loaded_ms), "last_reload", "verdict",
+	    view_time(status->config_loaded_ms), "runtime_changes",
+	    view_text(runtime), "last_reload", "verdict",
 	    verdicts[status->last_reload], "time",
 	    view_time(status->last_reload_ms), "message",
 	    view_text(status->last_reload_text));

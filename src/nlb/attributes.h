@@ -56,6 +56,8 @@ enum {
 	CONF_WORD_AUTO = 1 << 5, /* `auto' is CONF_AUTO */
 	/* key ends in a dot, and a label of the file's choice follows */
 	CONF_PATTERN = 1 << 6,
+	CONF_HEALTH_SETTING = 1 << 7, /* modify-target-group changes it */
+	CONF_DEFAULT_VARIES = 1 << 8, /* with the value of another key */
 };
 
 #define CONF_NOT_STORED SIZE_MAX /* has one value only, checked and dropped */

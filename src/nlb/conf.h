@@ -24,6 +24,7 @@
 #define CONF_TARGETS_MAX 3000       /* all groups together: the NLB's quota */
 #define CONF_PATH_MAX 108           /* sun_path, NUL included */
 #define CONF_CHECK_PATH_MAX 1025    /* of HealthCheckPath, NUL included */
+#define CONF_TEXT_MAX 1100          /* of a value's canonical text, the same */
 /* An NLB node has one address and up to 7 secondary ones. */
 #define CONF_SOURCE_ADDRESSES_MAX 8
 /* Bounds of ours, so that no file costs more than a moment and some MiB. */

@@ -263,6 +263,23 @@ conf_diags_fini(struct conf_diags *diags)
 	*diags = (struct conf_diags){0};
 }
 
+void
+conf_diags_drop_warnings(struct conf_diags *diags)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < diags->n; i++) {
+		if (diags->list[i].warning)
+			diag_fini(&diags->list[i]);
+		else
+			diags->list[kept++] = diags->list[i];
+	}
+	diags->n = kept;
+	diags->n_warnings = 0;
+	diags->n_suppressed =
+	    diags->n_errors > kept ? diags->n_errors - kept : 0;
+}
+
 static void
 print_excerpt(const struct conf_diag *d, FILE *out)
 {

@@ -335,6 +335,14 @@ conf_diff(const struct conf *old_conf, const struct conf *new_conf,
 	return d.error;
 }
 
+bool
+conf_diff_is_empty(const struct conf_diff *diff)
+{
+	static const struct conf_diff nothing;
+
+	return memcmp(diff, &nothing, sizeof(nothing)) == 0;
+}
+
 const char *
 conf_diff_summary(const struct conf_diff *diff, char *buf, size_t size)
 {

@@ -6,6 +6,7 @@
 #ifndef NLB_CONF_DIFF_H
 #define NLB_CONF_DIFF_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "nlb/conf.h"
@@ -27,6 +28,8 @@ struct conf_diff {
  */
 int conf_diff(const struct conf *old_conf, const struct conf *new_conf,
     struct conf_diff *out, struct conf_diags *diags);
+
+bool conf_diff_is_empty(const struct conf_diff *diff);
 
 /* "1 target added, 2 rules changed" or "nothing changed"; returns buf. */
 const char *conf_diff_summary(

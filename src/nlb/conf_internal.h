@@ -85,6 +85,9 @@ struct conf_diag *conf_diags_add(struct conf_diags *diags, bool warning,
 /* Brings the list into file order and cuts it to CONF_DIAGS_MAX. */
 void conf_diags_finish(struct conf_diags *diags);
 
+/* For an answer that is about the errors alone. */
+void conf_diags_drop_warnings(struct conf_diags *diags);
+
 /* "did you mean": the nearest of some words, if near enough. */
 struct conf_suggestion {
 	struct conf_span got;
@@ -126,7 +129,6 @@ void conf_entries_set(struct conf_parser *p);
 bool conf_type_set(struct conf_parser *p, const struct conf_attribute *a,
     struct conf_span value, void *base);
 /* The canonical text of what base holds; a terminated part on a short buf. */
-#define CONF_TEXT_MAX 1100
 void conf_type_format(const struct conf *conf, const struct conf_attribute *a,
     const void *base, char *buf, size_t size);
 void conf_report_number(struct conf_parser *p, struct conf_span value,
@@ -162,6 +164,13 @@ bool conf_fields_parse(struct conf_parser *p, struct conf_span value,
 /* The lines with a label: rules, prefixes, targets. */
 void conf_line_set(struct conf_parser *p, const struct conf_attribute *a,
     const struct conf_section *section, const struct conf_entry *entry);
+/* A target's value; its port is 0 where none is given. */
+bool conf_target_parse(
+    struct conf_parser *p, struct conf_span value, struct conf_target *target);
+/* The canonical text of a target's value. Returns buf. */
+#define CONF_TARGET_TEXT_MAX 160
+const char *conf_target_format(
+    const struct conf_target *t, char *buf, size_t size);
 /* Fills in what lines take from elsewhere: ports, prefix lists. */
 void conf_lines_resolve(struct conf_parser *p);
 

@@ -170,8 +170,8 @@ take_standby(
 	return target->standby;
 }
 
-static bool
-take_target(
+bool
+conf_target_parse(
     struct conf_parser *p, struct conf_span value, struct conf_target *target)
 {
 	enum { ID, PORT, ZONE, STANDBY, N_FIELDS };
@@ -219,7 +219,7 @@ add_target(struct conf_parser *p, struct conf_target_group *group,
 	struct conf_target target = {.line = value.line}, *grown;
 
 	(void)conf_span_copy(label, target.label, sizeof(target.label));
-	if (!take_target(p, value, &target))
+	if (!conf_target_parse(p, value, &target))
 		return;
 	grown = conf_grow(p, group->targets, group->n_targets, sizeof(target));
 	if (grown == NULL)

@@ -106,16 +106,25 @@ print_rule(const struct printer *pr, const struct conf_rule *rule)
 	    pr, rule->outbound ? "Outbound." : "Inbound.", rule->label, value);
 }
 
-static void
-print_target(const struct printer *pr, const struct conf_target *t)
+const char *
+conf_target_format(const struct conf_target *t, char *buf, size_t size)
 {
-	char value[160], ip[ADDR_IP_STRLEN];
+	char ip[ADDR_IP_STRLEN];
 
-	snprintf(value, sizeof(value), "Id=%s,Port=%u%s%s%s",
+	snprintf(buf, size, "Id=%s,Port=%u%s%s%s",
 	    addr_format_ip(&t->addr, ip, sizeof(ip)), t->addr.port,
 	    t->availability_zone[0] == '\0' ? "" : ",AvailabilityZone=",
 	    t->availability_zone, t->standby ? ",Standby=true" : "");
-	print_entry(pr, "Target.", t->label, value);
+	return buf;
+}
+
+static void
+print_target(const struct printer *pr, const struct conf_target *t)
+{
+	char value[CONF_TARGET_TEXT_MAX];
+
+	print_entry(pr, "Target.", t->label,
+	    conf_target_format(t, value, sizeof(value)));
 }
 
 static void

@@ -37,7 +37,7 @@ on_body(char *data, size_t size, size_t n, void *arg)
 
 static bool
 configure(CURL *curl, const char *socket_path, const char *method,
-    const char *url, struct client_response *response)
+    const char *url, const char *body, struct client_response *response)
 {
 	CURLcode rc = CURLE_OK;
 
@@ -56,8 +56,8 @@ configure(CURL *curl, const char *socket_path, const char *method,
 	SET(CURLOPT_WRITEDATA, response);
 	if (strcmp(method, "POST") == 0) {
 		SET(CURLOPT_POST, 1L);
-		SET(CURLOPT_POSTFIELDSIZE, 0L);
-		SET(CURLOPT_POSTFIELDS, "");
+		SET(CURLOPT_POSTFIELDSIZE, (long)strlen(body));
+		SET(CURLOPT_POSTFIELDS, body);
 	}
 #undef SET
 	return rc == CURLE_OK;
@@ -113,7 +113,7 @@ explain(CURL *curl, CURLcode rc, const char *socket_path, char *error)
 
 int
 client_request(const char *socket_path, const char *method, const char *path,
-    struct client_response *out, char error[CLIENT_ERROR_MAX])
+    const char *body, struct client_response *out, char error[CLIENT_ERROR_MAX])
 {
 	struct client_response response = {0};
 	char url[1024];
@@ -123,8 +123,8 @@ client_request(const char *socket_path, const char *method, const char *path,
 
 	snprintf(url, sizeof(url), "http://nlbd%s", path);
 	curl = curl_easy_init();
-	if (curl == NULL ||
-	    !configure(curl, socket_path, method, url, &response)) {
+	if (curl == NULL || !configure(curl, socket_path, method, url,
+				body == NULL ? "" : body, &response)) {
 		snprintf(error, CLIENT_ERROR_MAX, "cannot set up libcurl");
 		curl_easy_cleanup(curl);
 		return EX_OSERR;

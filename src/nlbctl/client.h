@@ -15,12 +15,12 @@ struct client_response {
 };
 
 /*
- * path carries its query. Returns 0 with *out filled, or a sysexits code with
- * sentences for the operator in error: EX_UNAVAILABLE (not reachable),
- * EX_TEMPFAIL (no answer in time), EX_PROTOCOL, EX_OSERR.
+ * path carries its query; body is JSON, or NULL. Returns 0 with *out filled, or
+ * a sysexits code with sentences for the operator in error: EX_UNAVAILABLE (not
+ * reachable), EX_TEMPFAIL (no answer in time), EX_PROTOCOL, EX_OSERR.
  */
 int client_request(const char *socket_path, const char *method,
-    const char *path, struct client_response *out,
+    const char *path, const char *body, struct client_response *out,
     char error[CLIENT_ERROR_MAX]);
 
 /* Appends "?key=value" or "&key=value", value percent-encoded. 0 or -ENOSPC

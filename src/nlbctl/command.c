@@ -14,7 +14,33 @@
 #include "nlbctl/show.h"
 
 #define NUMBER_MAX 100000
-#define NAMES_MAX 32 /* candidates of a "did you mean" */
+#define HELP_WIDTH 78
+#define HELP_COLUMN 32 /* of the second column in a verb's help */
+#define NAMES_MAX 32   /* candidates of a "did you mean" */
+
+/* What several verbs have. */
+#define PARAM_GROUP                                                      \
+	{                                                                \
+		"target-group", "NAME", "TargetGroup", COMMAND_REQUIRED, \
+		    "the group"                                          \
+	}
+#define PARAM_TARGETS                                                 \
+	{                                                             \
+		"targets", "Id=ADDRESS[,Port=N] ...", "Targets",      \
+		    COMMAND_FIELDS | COMMAND_LIST | COMMAND_REQUIRED, \
+		    "the targets; fields as in nlbd.ini(5)"           \
+	}
+#define PARAM_ATTRIBUTES                                               \
+	{                                                              \
+		"attributes", "Key=KEY,Value=VALUE ...", "Attributes", \
+		    COMMAND_FIELDS | COMMAND_LIST | COMMAND_REQUIRED,  \
+		    "what to change"                                   \
+	}
+#define PARAM_RUNTIME                                                \
+	{                                                            \
+		"runtime", NULL, "Runtime", COMMAND_FLAG,            \
+		    "until the next reload: the file stays as it is" \
+	}
 
 const struct command commands[] = {
     {"status", "the whole state on one screen, and what to do", "GET",
@@ -22,20 +48,57 @@ const struct command commands[] = {
     {"describe-target-health",
 	"targets, states, reasons; JSON as the AWS CLI's", "GET",
 	"/v1/target-health", "/v1/targets", show_targets,
-	{{"target-group", "NAME", "target-group", false,
+	{{"target-group", "NAME", "target-group", 0,
 	    "targets of this group only"}}},
+    {"register-targets", "puts targets into a group, draining ones too", "POST",
+	"/v1/register-targets", "/v1/register-targets", show_done,
+	{PARAM_GROUP, PARAM_TARGETS, PARAM_RUNTIME}},
+    {"deregister-targets", "takes targets out of a group; they drain", "POST",
+	"/v1/deregister-targets", "/v1/deregister-targets", show_done,
+	{PARAM_GROUP, PARAM_TARGETS, PARAM_RUNTIME}},
+    {"modify-target-group", "changes the health check of a group", "POST",
+	"/v1/modify-target-group", "/v1/modify-target-group",
+	show_target_groups,
+	{PARAM_GROUP,
+	    {"health-check-protocol", "TCP|HTTP|HTTPS|SMTP",
+		"HealthCheckProtocol", 0, "what a check speaks"},
+	    {"health-check-port", "PORT|traffic-port", "HealthCheckPort", 0,
+		"the port it connects to"},
+	    {"health-check-path", "PATH", "HealthCheckPath", 0,
+		"what HTTP and HTTPS ask for"},
+	    {"health-check-interval-seconds", "N", "HealthCheckIntervalSeconds",
+		0, "time from one check to the next"},
+	    {"health-check-timeout-seconds", "N", "HealthCheckTimeoutSeconds",
+		0, "when a check without an answer has failed"},
+	    {"healthy-threshold-count", "N", "HealthyThresholdCount", 0,
+		"successes that make a target healthy"},
+	    {"unhealthy-threshold-count", "N", "UnhealthyThresholdCount", 0,
+		"failures that make a target unhealthy"},
+	    {"matcher", "HttpCode=CODES", "Matcher", COMMAND_FIELDS,
+		"HTTP codes that mean healthy"},
+	    {"health-check-smtp-start-tls", "true|false",
+		"HealthCheckSmtpStartTls", 0, "SMTP has to offer STARTTLS"},
+	    PARAM_RUNTIME}},
+    {"modify-target-group-attributes", "changes attributes of a group", "POST",
+	"/v1/modify-target-group-attributes",
+	"/v1/modify-target-group-attributes", show_attributes,
+	{PARAM_GROUP, PARAM_ATTRIBUTES, PARAM_RUNTIME}},
+    {"modify-listener-attributes", "changes attributes of a listener", "POST",
+	"/v1/modify-listener-attributes", "/v1/modify-listener-attributes",
+	show_attributes,
+	{{"listener", "NAME", "Listener", COMMAND_REQUIRED, "the listener"},
+	    PARAM_ATTRIBUTES, PARAM_RUNTIME}},
     {"flows", "the flows of all workers, newest first", "GET", "/v1/flows",
 	"/v1/flows", show_flows,
-	{{"limit", "N", "limit", true, "at most N flows"},
-	    {"listener", "NAME", "listener", false,
-		"flows of this listener only"},
-	    {"target", "ADDRESS[:PORT]", "target", false,
+	{{"limit", "N", "limit", COMMAND_NUMBER, "at most N flows"},
+	    {"listener", "NAME", "listener", 0, "flows of this listener only"},
+	    {"target", "ADDRESS[:PORT]", "target", 0,
 		"flows to this target only"}}},
     {"metrics", "every CloudWatch metric of the NLB, and more", "GET",
 	"/v1/metrics", "/v1/metrics", show_metrics,
-	{{"by", "DIMENSION", "by", false,
+	{{"by", "DIMENSION", "by", 0,
 	     "target-group, listener, target, zone or all"},
-	    {"metric-name", "NAME", "name", false, "this metric only"}}},
+	    {"metric-name", "NAME", "name", 0, "this metric only"}}},
     {"check", "checks the configuration file, changes nothing", "GET",
 	"/v1/check", "/v1/check", show_verdict, {{0}}},
     {"reload", "puts the configuration file in force", "POST", "/v1/reload",
@@ -76,7 +139,7 @@ struct parser {
 	char *const *argv;
 	struct command_line line;
 	/* A verb's options may come before it: kept until it is known. */
-	struct raw_option pending[2 * COMMAND_PARAMS_MAX];
+	struct raw_option pending[COMMAND_PARAMS_MAX];
 	size_t n_pending;
 	bool help_verb; /* "help" stood there: the next word is its topic */
 	char *error;
@@ -203,6 +266,8 @@ set_global(struct parser *parser, const struct raw_option *raw,
 	return 0;
 }
 
+static const char flag_given[] = "true";
+
 static int
 set_param(struct parser *parser, size_t i, const char *value)
 {
@@ -212,7 +277,7 @@ set_param(struct parser *parser, size_t i, const char *value)
 	if (parser->line.values[i] != NULL)
 		return fail(
 		    parser, "option '--%s' stands there twice", param->option);
-	if (param->number)
+	if ((param->flags & COMMAND_NUMBER) != 0)
 		(void)strtonum(value, 1, NUMBER_MAX, &error);
 	if (error != NULL)
 		return fail(parser,
@@ -250,22 +315,48 @@ find_param_anywhere(const struct raw_option *raw)
 	return NULL;
 }
 
+/* A flag's value is there when the flag is. */
+static int
+take_param_value(struct parser *parser, const struct raw_option *raw,
+    const struct command_param *param, const char **out)
+{
+	if ((param->flags & COMMAND_FLAG) == 0)
+		return take_value(parser, raw, param->option, param->arg, out);
+	if (raw->value != NULL && raw->value != flag_given)
+		return fail(
+		    parser, "option '--%s' takes no value", param->option);
+	*out = flag_given;
+	return 0;
+}
+
+/* The words of a list up to the next option. */
+static void
+take_more(struct parser *parser, size_t i)
+{
+	parser->line.more[i] = parser->argv + parser->next;
+	while (parser->next < parser->argc &&
+	       parser->argv[parser->next][0] != '-') {
+		parser->line.n_more[i]++;
+		parser->next++;
+	}
+}
+
 static int
 set_verb_option(struct parser *parser, struct raw_option *raw)
 {
 	const struct command *command = parser->line.command;
 	const struct command_param *param;
 	const char *value;
+	bool is_last;
 	int i, rc;
 
 	if (command == NULL) {
 		param = find_param_anywhere(raw);
 		if (param == NULL)
 			return fail_unknown_option(parser, raw);
-		if (parser->n_pending == 2 * COMMAND_PARAMS_MAX)
+		if (parser->n_pending == COMMAND_PARAMS_MAX)
 			return fail(parser, "too many options");
-		rc = take_value(
-		    parser, raw, param->option, param->arg, &raw->value);
+		rc = take_param_value(parser, raw, param, &raw->value);
 		if (rc == 0)
 			parser->pending[parser->n_pending++] = *raw;
 		return rc;
@@ -273,9 +364,14 @@ set_verb_option(struct parser *parser, struct raw_option *raw)
 	i = find_param(command, raw);
 	if (i < 0)
 		return fail_unknown_option(parser, raw);
-	rc = take_value(parser, raw, command->params[i].option,
-	    command->params[i].arg, &value);
-	return rc != 0 ? rc : set_param(parser, (size_t)i, value);
+	param = &command->params[i];
+	is_last = raw->value == NULL && (param->flags & COMMAND_LIST) != 0;
+	rc = take_param_value(parser, raw, param, &value);
+	if (rc == 0)
+		rc = set_param(parser, (size_t)i, value);
+	if (rc == 0 && is_last)
+		take_more(parser, (size_t)i);
+	return rc;
 }
 
 static int
@@ -339,6 +435,24 @@ parse_verb(struct parser *parser, const char *word)
 	return 0;
 }
 
+static int
+check_complete(struct parser *parser)
+{
+	const struct command *command = parser->line.command;
+
+	if (command == NULL)
+		return fail(parser, "no verb given");
+	for (size_t i = 0; command->params[i].option != NULL; i++) {
+		const struct command_param *param = &command->params[i];
+
+		if ((param->flags & COMMAND_REQUIRED) != 0 &&
+		    parser->line.values[i] == NULL)
+			return fail(parser, "%s needs --%s %s", command->verb,
+			    param->option, param->arg);
+	}
+	return 0;
+}
+
 int
 command_line_parse(int argc, char *const *argv, struct command_line *line,
     char error[COMMAND_ERROR_MAX])
@@ -362,11 +476,35 @@ command_line_parse(int argc, char *const *argv, struct command_line *line,
 		if (rc != 0)
 			return rc;
 	}
-	if (parser.line.action == COMMAND_REQUEST &&
-	    parser.line.command == NULL)
-		return fail(&parser, "no verb given");
+	if (parser.line.action == COMMAND_REQUEST) {
+		rc = check_complete(&parser);
+		if (rc != 0)
+			return rc;
+	}
 	*line = parser.line;
 	return 0;
+}
+
+/* The synopsis of a verb, in lines that fit every terminal. */
+static void
+help_synopsis(FILE *file, const struct command *command)
+{
+	int column = fprintf(file, "usage: nlbctl %s", command->verb);
+
+	for (const struct command_param *param = command->params;
+	     param->option != NULL; param++) {
+		bool required = (param->flags & COMMAND_REQUIRED) != 0;
+		char text[HELP_WIDTH];
+		int n = snprintf(text, sizeof(text), " %s--%s%s%s%s",
+		    required ? "" : "[", param->option,
+		    param->arg == NULL ? "" : " ",
+		    param->arg == NULL ? "" : param->arg, required ? "" : "]");
+
+		if (column + n > HELP_WIDTH)
+			column = fprintf(file, "\n%6s", "") - 1;
+		column += fprintf(file, "%s", text);
+	}
+	fputc('\n', file);
 }
 
 static void
@@ -374,15 +512,19 @@ help_verb(FILE *file, const struct command *command)
 {
 	const struct command_param *param;
 
-	fprintf(file, "usage: nlbctl %s", command->verb);
-	for (param = command->params; param->option != NULL; param++)
-		fprintf(file, " [--%s %s]", param->option, param->arg);
-	fprintf(file, "\n\n%s: %s.\n", command->verb, command->help);
+	help_synopsis(file, command);
+	fprintf(file, "\n%s: %s.\n", command->verb, command->help);
 	if (command->params[0].option != NULL)
 		fputc('\n', file);
-	for (param = command->params; param->option != NULL; param++)
-		fprintf(file, "  --%s %-*s %s\n", param->option,
-		    (int)(28 - strlen(param->option)), param->arg, param->help);
+	for (param = command->params; param->option != NULL; param++) {
+		int used = fprintf(file, "  --%s %s", param->option,
+		    param->arg == NULL ? "" : param->arg);
+
+		/* What is too long for the column pushes the text down. */
+		fprintf(file, "%s%*s%s\n", used < HELP_COLUMN ? "" : "\n",
+		    used < HELP_COLUMN ? HELP_COLUMN - used : HELP_COLUMN, "",
+		    param->help);
+	}
 }
 
 void
@@ -399,8 +541,8 @@ command_help(FILE *file, const struct command *command)
 	    file);
 	for (i = 0; i < n_commands; i++)
 		fprintf(
-		    file, "  %-24s%s\n", commands[i].verb, commands[i].help);
-	fprintf(file, "  %-24s%s\n\nOptions:\n", "help [VERB]",
+		    file, "  %-31s%s\n", commands[i].verb, commands[i].help);
+	fprintf(file, "  %-31s%s\n\nOptions:\n", "help [VERB]",
 	    "this text, or one verb's options");
 	for (i = 0; i < OPTION_COUNT; i++)
 		fprintf(file, "  -%c, --%s %-*s%s\n", options[i].letter,

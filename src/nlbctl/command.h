@@ -11,15 +11,25 @@
 #include "nlbctl/table.h"
 
 #define COMMAND_DEFAULT_SOCKET "/run/nlbd/nlbd.sock"
-#define COMMAND_PARAMS_MAX 3
+#define COMMAND_PARAMS_MAX 12
 #define COMMAND_ERROR_MAX 256
 
-/* An option of one verb; its value goes into the query. */
+enum {
+	COMMAND_NUMBER = 1 << 0, /* 1 to 100000, checked here already */
+	COMMAND_FLAG = 1 << 1,   /* takes no value */
+	COMMAND_REQUIRED = 1 << 2,
+	/* As the AWS CLI's shorthand: Name=value,Name=value. */
+	COMMAND_FIELDS = 1 << 3,
+	COMMAND_LIST = 1 << 4, /* several of them, with blanks between */
+};
+
+/* An option of one verb. A GET's value goes into the query, a POST's into the
+ * JSON object that is its body. */
 struct command_param {
 	const char *option; /* without the dashes; NULL ends the list */
 	const char *arg;    /* its name in the synopsis */
-	const char *query;
-	bool number; /* 1 to 100000, checked here already */
+	const char *query;  /* or the member's name */
+	unsigned flags;
 	const char *help;
 };
 
@@ -51,6 +61,9 @@ struct command_line {
 	const char *socket; /* -s, or NULL */
 	bool json;
 	const char *values[COMMAND_PARAMS_MAX]; /* by command->params */
+	/* The words behind the first one of a COMMAND_LIST. */
+	char *const *more[COMMAND_PARAMS_MAX];
+	size_t n_more[COMMAND_PARAMS_MAX];
 };
 
 /*
@@ -58,6 +71,12 @@ struct command_line {
  * sentence in error and *line untouched. Strings stay argv's.
  */
 int command_line_parse(int argc, char *const *argv, struct command_line *line,
+    char error[COMMAND_ERROR_MAX]);
+
+/* The body of a POST with options: a JSON object. Returns 0 with a new
+ * reference in *out (NULL where there is none to send), -EINVAL with one
+ * sentence in error, or -ENOMEM. */
+int command_line_body(const struct command_line *line, json_t **out,
     char error[COMMAND_ERROR_MAX]);
 
 /* command NULL: all verbs. */

@@ -84,12 +84,18 @@ show_error(const struct run *run, long http_status, const json_t *root)
 	return http_status >= 500 ? EX_TEMPFAIL : EX_DATAERR;
 }
 
-/* The configuration was rejected: not an error of ours, but an exit code. */
+/* The configuration was rejected, or cannot be changed now: not an error of
+ * ours, but an exit code. */
 static int
 show_rejected(const struct run *run, const json_t *root)
 {
 	const char *message =
 	    json_string_value(json_object_get(root, "message"));
+
+	if (json_object_get(root, "error") != NULL) {
+		(void)show_error(run, 409, root);
+		return EX_CONFIG;
+	}
 
 	if (message == NULL)
 		return complain_protocol(run, "a verdict without a message");
@@ -100,11 +106,32 @@ show_rejected(const struct run *run, const json_t *root)
 	return EX_CONFIG;
 }
 
+/* What is worth a word beside the answer, and no part of it. */
+static void
+show_notes(const struct run *run, json_t *root)
+{
+	const json_t *list = json_object_get(root, "Notes"), *note;
+	size_t i;
+
+	json_array_foreach(list, i, note)
+	{
+		fputs("nlbctl: ", run->err);
+		output_lines(run->err, json_string_value(note) == NULL
+					   ? "?"
+					   : json_string_value(note));
+	}
+	json_object_del(root, "Notes");
+}
+
 static int
-show_result(const struct run *run, const json_t *root)
+show_result(const struct run *run, json_t *root)
 {
 	int rc;
 
+	show_notes(run, root);
+	/* As the AWS CLI: nothing to say, nothing said. */
+	if (run->line->json && json_object_size(root) == 0)
+		return EX_OK;
 	if (run->line->json)
 		return print_json(run, root);
 	rc = run->line->command->show(root, run->out);
@@ -143,6 +170,8 @@ build_path(const struct command_line *line, char *path, size_t size)
 
 	strlcpy(
 	    path, line->json ? command->json_path : command->table_path, size);
+	if (strcmp(command->method, "POST") == 0)
+		return 0; /* they are in the body */
 	for (i = 0; i < COMMAND_PARAMS_MAX; i++) {
 		if (line->values[i] == NULL)
 			continue;
@@ -154,11 +183,31 @@ build_path(const struct command_line *line, char *path, size_t size)
 	return 0;
 }
 
+/* *text: malloc, or NULL where the verb has no body. */
+static int
+build_body(const struct run *run, char **text)
+{
+	char error[COMMAND_ERROR_MAX];
+	json_t *body;
+	int rc = command_line_body(run->line, &body, error);
+
+	*text = NULL;
+	if (rc == -EINVAL)
+		return complain_usage(run->err, error);
+	if (rc == 0 && body != NULL) {
+		*text = json_dumps(body, JSON_COMPACT);
+		rc = *text == NULL ? -ENOMEM : 0;
+		json_decref(body);
+	}
+	return rc == 0 ? EX_OK : EX_OSERR;
+}
+
 static int
 run_request(const struct run *run, const char *socket_path)
 {
 	struct client_response response;
 	char path[512], error[CLIENT_ERROR_MAX];
+	char *body;
 	int code;
 
 	if (strlen(socket_path) >= sizeof(((struct sockaddr_un *)0)->sun_path))
@@ -167,8 +216,12 @@ run_request(const struct run *run, const char *socket_path)
 	if (build_path(run->line, path, sizeof(path)) != 0)
 		return complain_usage(
 		    run->err, "an option's value is too long");
-	code = client_request(
-	    socket_path, run->line->command->method, path, &response, error);
+	code = build_body(run, &body);
+	if (code != 0)
+		return code;
+	code = client_request(socket_path, run->line->command->method, path,
+	    body, &response, error);
+	free(body);
 	if (code != 0) {
 		complain(run->err, error);
 		return code;

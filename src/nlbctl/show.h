@@ -15,6 +15,10 @@ int show_targets(const json_t *root, const struct output *out);
 int show_flows(const json_t *root, const struct output *out);
 int show_metrics(const json_t *root, const struct output *out);
 int show_verdict(const json_t *root, const struct output *out);
+int show_attributes(const json_t *root, const struct output *out);
+int show_target_groups(const json_t *root, const struct output *out);
+/* Prints nothing: that it is done says the exit code. */
+int show_done(const json_t *root, const struct output *out);
 
 /* One member: "-" when it is no string, 0 when it is no number or negative. */
 const char *show_text(const json_t *object, const char *key);

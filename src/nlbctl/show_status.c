@@ -65,6 +65,7 @@ show_facts(const json_t *root, const struct output *out)
 	const json_t *reload = json_object_get(config, "last_reload");
 	char up[FORMAT_STRLEN], flows[FORMAT_STRLEN];
 	uint64_t active = show_uint(root, "active_flows");
+	const json_t *runtime = json_object_get(config, "runtime_changes");
 	const char *verdict = show_text(reload, "verdict");
 
 	output_styled(out, STYLE_PLAIN,
@@ -83,6 +84,13 @@ show_facts(const json_t *root, const struct output *out)
 		    "%s", verdict);
 	}
 	fputc('\n', out->file);
+	if (json_is_string(runtime)) {
+		output_styled(out, STYLE_WARN,
+		    "not as in the file: %s with --runtime; a reload takes it "
+		    "back",
+		    json_string_value(runtime));
+		fputc('\n', out->file);
+	}
 }
 
 /* "a", or "a=70,b=30": weights of a lone group say nothing, unless 0. */

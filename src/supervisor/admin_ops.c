@@ -21,6 +21,7 @@ get_status(void *owner, struct admin_status *out)
 	    .config_generation = d->generation,
 	    .config_hash = d->config_hash,
 	    .config_loaded_ms = d->config_loaded_ms,
+	    .runtime_changes = d->runtime_changes,
 	    .last_reload = d->last_reload,
 	    .last_reload_ms = d->last_reload_ms,
 	    .last_reload_text = d->last_reload_text,
@@ -171,5 +172,6 @@ daemon_fill_ops(struct daemon *d, struct admin_ops *ops)
 	    .list_flows = daemon_list_flows,
 	    .reload = daemon_reload,
 	    .check = daemon_check,
+	    .change = daemon_change,
 	};
 }

@@ -191,9 +191,17 @@ group_is_known(const void *arg, const char *group)
 	return conf_find_target_group(r->conf, group) != NULL;
 }
 
+void
+daemon_forget_file(struct daemon *d)
+{
+	conf_destroy(d->file_conf);
+	d->file_conf = NULL;
+	d->runtime_changes[0] = '\0';
+}
+
 int
-daemon_apply_config(
-    struct daemon *d, struct conf *conf, char *why, size_t why_size)
+daemon_apply_config(struct daemon *d, struct conf *conf,
+    struct config_file *file, char *why, size_t why_size)
 {
 	struct prepared p;
 	struct conf *old = d->conf;
@@ -201,6 +209,13 @@ daemon_apply_config(
 
 	if (rc < 0)
 		return rc;
+	if (file != NULL) {
+		rc = config_file_commit(file, why, why_size);
+		if (rc < 0) {
+			drop_prepared(&p);
+			return rc;
+		}
+	}
 	/* From here on nothing fails that could leave a mixture. */
 	keep_filter_drops(d, &p.sockets);
 	sockets_commit(&d->sockets, &p.sockets);

@@ -438,7 +438,7 @@ start(struct daemon *d, struct conf *conf)
 		conf_destroy(conf);
 		return fail(EXIT_CODE_OS, "cannot start", rc);
 	}
-	rc = daemon_apply_config(d, conf, why, sizeof(why));
+	rc = daemon_apply_config(d, conf, NULL, why, sizeof(why));
 	if (rc < 0) {
 		log_error("%s", why);
 		conf_destroy(conf);
@@ -497,6 +497,7 @@ clean_up(struct daemon *d)
 		(void)unlink(d->admin_path);
 		close(d->admin_fd);
 	}
+	daemon_forget_file(d);
 	conf_destroy(d->conf);
 	scoreboard_detach(d->sb);
 }

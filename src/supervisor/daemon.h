@@ -15,6 +15,7 @@
 #include "health/checker.h"
 #include "ipc/scoreboard.h"
 #include "nlb/conf.h"
+#include "supervisor/config_file.h"
 #include "supervisor/flow_log.h"
 #include "supervisor/registry.h"
 #include "supervisor/sockets.h"
@@ -90,6 +91,10 @@ struct daemon {
 	int lock_fd, admin_fd;
 
 	struct conf *conf;
+	/* What the file says, when changes with --runtime (or their order)
+	 * make it differ from conf; else NULL. */
+	struct conf *file_conf;
+	char runtime_changes[512]; /* in how far it differs; "" = in nothing */
 	int conf_fd; /* sealed memfd with conf->bytes, for the workers */
 	uint64_t generation, config_hash, config_loaded_ms;
 	enum admin_verdict last_reload;
@@ -138,10 +143,12 @@ int daemon_take_place(struct daemon *d, const struct conf *conf);
 int daemon_read_config(
     struct daemon *d, struct conf **out, struct conf_diags *diags);
 /* Makes conf (owned from here on) the one in force: first and later ones
- * alike. 0; or a negative errno with nothing changed and one sentence in why.
- */
-int daemon_apply_config(
-    struct daemon *d, struct conf *conf, char *why, size_t why_size);
+ * alike. file (or NULL) is put in place when nothing else can fail any more.
+ * 0; or a negative errno with nothing changed and one sentence in why. */
+int daemon_apply_config(struct daemon *d, struct conf *conf,
+    struct config_file *file, char *why, size_t why_size);
+/* The file says what runs. */
+void daemon_forget_file(struct daemon *d);
 int daemon_send_config(struct daemon *d, struct worker_process *w);
 /* MaxFlowsPerSource in numbers, 0 = off. */
 uint32_t daemon_source_limit(const struct daemon *d);
@@ -156,12 +163,20 @@ void http_listen_close(struct http_listen *h);
 /* reload.c */
 int daemon_reload(void *owner, admin_verdict_cb cb, void *arg);
 int daemon_check(void *owner, admin_verdict_cb cb, void *arg);
+/* Calls cb when all workers have the generation of now in force, or after
+ * 3 s. */
+void daemon_wait_for_workers(
+    struct daemon *d, const char *text, admin_verdict_cb cb, void *arg);
 /* A worker is ready, or time has passed: who can be told? */
 void daemon_settle_reloads(struct daemon *d);
 /* At the end: everyone is told what is known. */
 void daemon_finish_reloads(struct daemon *d);
 /* READY=1 to the service manager, with what is being served. */
 void daemon_notify_ready(const struct daemon *d);
+
+/* change.c */
+int daemon_change(void *owner, const struct conf_change *wanted,
+    bool runtime_only, char **text, admin_verdict_cb cb, void *arg);
 
 /* flows.c */
 int daemon_list_flows(void *owner, admin_flows_cb cb, void *arg);

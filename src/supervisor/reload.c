@@ -120,8 +120,8 @@ reject(struct daemon *d, const struct conf_diags *diags, const char *why,
 	notify_reloaded(d);
 }
 
-static void
-wait_for_workers(
+void
+daemon_wait_for_workers(
     struct daemon *d, const char *text, admin_verdict_cb cb, void *arg)
 {
 	struct reload_waiter *w = calloc(1, sizeof(*w));
@@ -145,10 +145,13 @@ static void
 settle(struct daemon *d, struct reload_waiter *w, bool ready)
 {
 	TAILQ_REMOVE(&d->reload_waiters, w, entry);
-	if (!ready)
+	if (!ready) {
+		strlcat(
+		    w->text, w->text[0] == '\0' ? "" : "; ", sizeof(w->text));
 		strlcat(w->text,
-		    "; a worker has not confirmed yet, see `nlbctl status'",
+		    "a worker has not confirmed yet, see `nlbctl status'",
 		    sizeof(w->text));
+	}
 	if (w->cb != NULL)
 		w->cb(w->arg, true, w->text);
 	free(w);
@@ -199,12 +202,13 @@ daemon_reload(void *owner, admin_verdict_cb cb, void *arg)
 		    d, &diags, rc == -ENOMEM ? "out of memory" : NULL, cb, arg);
 		goto out;
 	}
-	rc = daemon_apply_config(d, conf, why, sizeof(why));
+	rc = daemon_apply_config(d, conf, NULL, why, sizeof(why));
 	if (rc < 0) {
 		reject(d, &diags, why, cb, arg);
 		goto out;
 	}
 	conf = NULL; /* the daemon's now */
+	daemon_forget_file(d);
 	conf_diff_summary(&diff, text, sizeof(text));
 	if (diags.n_warnings > 0) {
 		char warnings[48];
@@ -220,7 +224,7 @@ daemon_reload(void *owner, admin_verdict_cb cb, void *arg)
 	set_verdict(d, ADMIN_VERDICT_ACCEPTED, text);
 	log_notice("reload accepted, generation %llu: %s",
 	    (unsigned long long)d->generation, text);
-	wait_for_workers(d, text, cb, arg);
+	daemon_wait_for_workers(d, text, cb, arg);
 out:
 	conf_destroy(conf);
 	conf_diags_fini(&diags);

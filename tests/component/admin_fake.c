@@ -3,6 +3,7 @@
  */
 #include "admin_fake.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -119,6 +120,31 @@ fake_check(void *owner, admin_verdict_cb cb, void *arg)
 	struct admin_fake *fake = owner;
 
 	fake->n_checks++;
+	return fake_verdict_op(fake, cb, arg);
+}
+
+/* "register-targets smtp Id=10.0.0.1,Port=25 runtime" */
+static int
+fake_change(void *owner, const struct conf_change *wanted, bool runtime_only,
+    char **text, admin_verdict_cb cb, void *arg)
+{
+	struct admin_fake *fake = owner;
+	FILE *f = fmemopen(fake->changed, sizeof(fake->changed), "w");
+	size_t i;
+
+	if (f == NULL)
+		return -ENOMEM;
+	fprintf(f, "%s %s", conf_change_verb(wanted->kind), wanted->name);
+	for (i = 0; i < wanted->n_targets; i++)
+		fprintf(f, " %s", wanted->targets[i]);
+	for (i = 0; i < wanted->n_settings; i++)
+		fprintf(f, " %s=%s", wanted->settings[i].key,
+		    wanted->settings[i].value);
+	fprintf(f, "%s", runtime_only ? " runtime" : "");
+	fclose(f);
+	*text = fake->change_text == NULL ? NULL : strdup(fake->change_text);
+	if (fake->change_error != 0)
+		return fake->change_error;
 	return fake_verdict_op(fake, cb, arg);
 }
 
@@ -332,6 +358,7 @@ admin_fake_init(struct admin_fake *fake, uint64_t now_ms)
 	    .list_flows = fake_list_flows,
 	    .reload = fake_reload,
 	    .check = fake_check,
+	    .change = fake_change,
 	};
 	fake->accept = true;
 	fake->verdict_text = "1 listener, 2 target groups, 4 targets";

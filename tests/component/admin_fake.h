@@ -36,6 +36,10 @@ struct admin_fake {
 	const char *verdict_text;
 	int op_error;
 	unsigned n_reloads, n_checks;
+	/* The last change asked for, in words; what it says and returns. */
+	char changed[1024];
+	const char *change_text;
+	int change_error;
 	uint32_t missing_workers;
 	admin_verdict_cb verdict_cb;
 	admin_flows_cb flows_cb;

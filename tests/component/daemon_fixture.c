@@ -280,20 +280,35 @@ daemon_wait_exit(struct daemon_fixture *f)
 
 /* ---- talking to it ---------------------------------------------------- */
 
-long
-daemon_request(const struct daemon_fixture *f, const char *method,
-    const char *path, char **body)
+static long
+send_request(const struct daemon_fixture *f, const char *method,
+    const char *path, const char *json, char **body)
 {
 	struct client_response response = {0};
 	char error[CLIENT_ERROR_MAX];
 
-	if (client_request(f->socket, method, path, &response, error) != 0)
+	if (client_request(f->socket, method, path, json, &response, error) !=
+	    0)
 		return 0;
 	if (body != NULL)
 		*body = response.body;
 	else
 		free(response.body);
 	return response.http_status;
+}
+
+long
+daemon_request(const struct daemon_fixture *f, const char *method,
+    const char *path, char **body)
+{
+	return send_request(f, method, path, NULL, body);
+}
+
+long
+daemon_post(const struct daemon_fixture *f, const char *path, const char *json,
+    char **body)
+{
+	return send_request(f, "POST", path, json, body);
 }
 
 void

@@ -54,6 +54,9 @@ int daemon_wait_exit(struct daemon_fixture *f);
 /* One request; the HTTP status, the body in *body (free it). 0: no answer. */
 long daemon_request(const struct daemon_fixture *f, const char *method,
     const char *path, char **body);
+/* The same with a JSON body. */
+long daemon_post(const struct daemon_fixture *f, const char *path,
+    const char *json, char **body);
 /* Until the answer of GET path contains text. */
 void daemon_wait_answer(
     const struct daemon_fixture *f, const char *path, const char *text);

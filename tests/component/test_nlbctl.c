@@ -193,6 +193,72 @@ json_output_is_the_aws_cli_s(void **state)
 }
 
 static void
+change_with_a_note(struct admin_fake *fake)
+{
+	fake->verdict_text = "";
+	fake->change_text = "smtp: warning: 10.0.0.1 is new\n";
+}
+
+static void
+register_targets_prints_nothing_but_notes(void **state)
+{
+	struct fixture *f = *state;
+
+	start_server(f, change_with_a_note);
+	assert_i64(
+	    run(f, "register-targets --target-group g --targets Id=10.0.0.1"),
+	    EX_OK);
+	assert_str(f->out, "");
+	assert_str(f->err, "nlbctl: smtp: warning: 10.0.0.1 is new\n");
+	assert_i64(run(f, "deregister-targets --target-group g --targets "
+			  "Id=10.0.0.1 --runtime -o json"),
+	    EX_OK);
+	assert_str(f->out, "");
+}
+
+static void
+modified_settings_are_shown(void **state)
+{
+	struct fixture *f = *state;
+
+	start_server(f, change_with_a_note);
+	assert_i64(run(f, "modify-target-group --target-group internal-smtp "
+			  "--health-check-port 25"),
+	    EX_OK);
+	assert_contains(
+	    f->out, "\nTargetGroupName             internal-smtp\n");
+	assert_i64(run(f, "modify-target-group-attributes --target-group "
+			  "internal-smtp --attributes Key=a,Value=b"),
+	    EX_OK);
+	assert_contains(f->out, "\nproxy_protocol_v2.enabled ");
+	assert_i64(run(f, "modify-listener-attributes --listener submission "
+			  "--attributes Key=a,Value=b -o json"),
+	    EX_OK);
+	assert_contains(f->out, "\"Key\": \"tcp.idle_timeout.seconds\"");
+	assert_true(strstr(f->out, "Notes") == NULL);
+}
+
+static void
+refuse_change(struct admin_fake *fake)
+{
+	fake->change_error = -EBUSY;
+	fake->change_text = "reload first\n";
+}
+
+static void
+change_that_cannot_be_made_now_is_78(void **state)
+{
+	struct fixture *f = *state;
+
+	start_server(f, refuse_change);
+	assert_i64(
+	    run(f, "register-targets --target-group g --targets Id=10.0.0.1"),
+	    EX_CONFIG);
+	assert_str(f->out, "");
+	assert_str(f->err, "nlbctl: reload first\n");
+}
+
+static void
 reject(struct admin_fake *fake)
 {
 	fake->accept = false;
@@ -379,6 +445,9 @@ main(void)
 	const struct CMUnitTest nlbctl[] = {
 	    TEST(every_verb_shows_its_table),
 	    TEST(json_output_is_the_aws_cli_s),
+	    TEST(register_targets_prints_nothing_but_notes),
+	    TEST(modified_settings_are_shown),
+	    TEST(change_that_cannot_be_made_now_is_78),
 	    TEST(a_rejected_config_goes_to_stderr_as_it_came),
 	    TEST(errors_of_the_daemon_have_their_codes),
 	    TEST(usage_errors_reach_no_daemon),

@@ -38,9 +38,11 @@ def metric_names(text):
 
 def commands(text):
     """Verbs and options in nlbctl's command table."""
-    body = text[text.index("commands[] = {") : text.index("n_commands =")]
-    verbs = re.findall(r'\{"([a-z-]+)",\s*"[^"]+"', body)
-    params = re.findall(r'"([a-z-]+)",\s*"[A-Z][^"]*",\s*"[a-z-]+",', body)
+    body = text[: text.index("n_commands =")].replace("\\\n", " ")
+    verbs = re.findall(r'\{"([a-z-]+)",\s*"[^"]+",\s*"(?:GET|POST)"', body)
+    params = re.findall(
+        r'\{"([a-z-]+)",\s*(?:"[^"]+"|NULL),\s*"[A-Za-z-]+",\s*[A-Z0]', body
+    )
     return {*verbs}, {*params}
 
 
@@ -61,7 +63,7 @@ def main():
     wanted.append(
         ("nlbctl.8", "metric", metric_names(read("src/nlb/metric.h")))
     )
-    wanted.append(("nlbctl.8", "verb", verbs - params))
+    wanted.append(("nlbctl.8", "verb", verbs))
     wanted.append(("nlbctl.8", "option", {f"--{name}" for name in params}))
     pages = {
         "nlbd.8": explained(read("src/supervisor/nlbd.8")),
