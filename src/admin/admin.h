@@ -70,6 +70,7 @@ struct admin_target {
 	uint16_t check_port;
 	const struct target *health;
 	bool routable, fail_open, standby;
+	uint32_t max_flows;     /* or CONF_NO_LIMIT */
 	const char *last_check; /* last probe's detail, "" = none yet */
 	uint64_t last_check_us; /* its duration */
 	const struct latency *check_latency;

@@ -117,6 +117,8 @@ append_target(void *arg, const struct admin_target *t)
 	    ((h->deadline_ms != 0 &&
 		 !view_put(object, "remaining_seconds",
 		     seconds_between(walk->now_ms, h->deadline_ms))) ||
+		(t->max_flows != CONF_NO_LIMIT &&
+		    !view_put(object, "max_flows", view_uint(t->max_flows))) ||
 		!put_target_counters(object, walk, t))) {
 		json_decref(object);
 		object = NULL;

@@ -358,6 +358,24 @@ scoreboard_target_active(const struct scoreboard *sb, uint16_t slot)
 	return n;
 }
 
+bool
+scoreboard_target_enter(const struct scoreboard *sb, struct sb_block *block,
+    uint16_t slot, uint32_t max)
+{
+	_Atomic uint64_t *gauge = &block->targets[slot].active_flows;
+
+	sb_add(gauge, 1);
+	if (max == UINT32_MAX)
+		return true;
+	/* Everybody first says that he comes and then counts: of two who come
+	 * at once, at least one sees the other. */
+	atomic_thread_fence(memory_order_seq_cst);
+	if (scoreboard_target_active(sb, slot) <= max)
+		return true;
+	sb_sub(gauge, 1);
+	return false;
+}
+
 uint64_t
 scoreboard_source_active(
     const struct scoreboard *sb, uint32_t bucket, const struct sb_block *except)

@@ -186,6 +186,13 @@ void scoreboard_sum_turns(
     const struct scoreboard *sb, uint32_t worker_index, struct latency *out);
 uint64_t scoreboard_dropped_records(const struct scoreboard *sb);
 uint64_t scoreboard_active_flows(const struct scoreboard *sb);
+/*
+ * Worker: counts one more flow at the target, unless it then had more than max
+ * over all workers, whatever they do at the same moment. Two that come for the
+ * last place may both be refused. It leaves by sb_sub of the gauge.
+ */
+bool scoreboard_target_enter(const struct scoreboard *sb,
+    struct sb_block *block, uint16_t slot, uint32_t max);
 /* Live flows of one listener, target, or source bucket over all workers. */
 uint64_t scoreboard_listener_active(const struct scoreboard *sb, uint16_t slot);
 uint64_t scoreboard_target_active(const struct scoreboard *sb, uint16_t slot);

@@ -232,6 +232,10 @@ static const struct conf_attribute attributes[] = {
 	.type = CONF_TYPE_SECONDS, .flags = LIVE | EXT, .min = 50,
 	.max = 600000, .default_value = "10",
 	.help = "give up on the flow after this long without any target"},
+    {GROUP(max_flows_per_target), .key = "MaxFlowsPerTarget",
+	.type = CONF_TYPE_NUMBER, .flags = LIVE | EXT | CONF_WORD_OFF, .min = 1,
+	.max = 10000000, .default_value = "off",
+	.help = "flows at a time on a target that names no MaxFlows"},
     {LINES(CONF_TARGET_GROUP), .key = "Target.", .type = CONF_TYPE_TARGET,
 	.flags = LIVE | CONF_PATTERN, .help = "a registered target"},
 

@@ -61,6 +61,17 @@ conf_preserves_client_ip(const struct conf *conf)
 	return false;
 }
 
+uint32_t
+conf_target_max_flows(
+    const struct conf_target_group *group, const struct conf_target *target)
+{
+	if (target->max_flows != 0)
+		return target->max_flows;
+	return group->max_flows_per_target == CONF_OFF
+		   ? CONF_NO_LIMIT
+		   : group->max_flows_per_target;
+}
+
 const struct conf_target_group *
 conf_find_target_group(const struct conf *conf, const char *name)
 {

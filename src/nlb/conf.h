@@ -75,6 +75,7 @@ struct conf_forward {
 	uint32_t weight; /* 0-999, default 1 */
 };
 
+#define CONF_NO_LIMIT UINT32_MAX /* a number of flows: as many as come */
 #define CONF_NO_NETWORK_ACL UINT32_MAX
 #define CONF_FORWARDS_MAX FORWARD_GROUPS_MAX
 #define CONF_LISTENER_GROUPS_MAX 5 /* security groups per interface */
@@ -150,6 +151,7 @@ struct conf_target {
 	struct addr addr; /* port filled in from the group where omitted */
 	char availability_zone[33]; /* "all", a zone, or "" (not given) */
 	bool standby;               /* used when no active target is healthy */
+	uint32_t max_flows;         /* 0 = the group's, or CONF_NO_LIMIT */
 	unsigned line;
 };
 
@@ -179,7 +181,8 @@ struct conf_target_group {
 	uint32_t unhealthy_draining_interval_s;
 	uint32_t connect_timeout_ms;
 	uint32_t connect_total_ms;
-	struct conf_target *targets; /* owned */
+	uint32_t max_flows_per_target; /* CONF_OFF = no limit */
+	struct conf_target *targets;   /* owned */
 	size_t n_targets;
 	unsigned line;
 };
@@ -294,6 +297,10 @@ bool conf_group_crosses_zones(
 /* Does this node send flows to the target at all: in the node's own zone, in
  * all zones, without a zone, or with cross-zone on? */
 bool conf_target_zone_enabled(const struct conf *conf,
+    const struct conf_target_group *group, const struct conf_target *target);
+
+/* How many flows the target may hold at a time, or CONF_NO_LIMIT. */
+uint32_t conf_target_max_flows(
     const struct conf_target_group *group, const struct conf_target *target);
 
 /* May flows of this listener, and checks of its targets, reach a? First its

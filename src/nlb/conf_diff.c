@@ -213,7 +213,7 @@ pair_targets(struct diffing *d, const void *old_one, const void *new_one)
 	else if (t == NULL)
 		d->diff.targets_removed++;
 	else if (strcmp(was->availability_zone, t->availability_zone) != 0 ||
-		 was->standby != t->standby)
+		 was->standby != t->standby || was->max_flows != t->max_flows)
 		d->targets_moved++;
 }
 

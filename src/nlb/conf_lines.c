@@ -170,16 +170,35 @@ take_standby(
 	return target->standby;
 }
 
+static bool
+take_max_flows(
+    struct conf_parser *p, struct conf_span value, struct conf_target *target)
+{
+	enum conf_value_error error;
+
+	if (value.text == NULL)
+		return true;
+	target->max_flows = CONF_NO_LIMIT;
+	if (conf_span_is(value, "off"))
+		return true;
+	error = conf_value_number(value, 1, 10000000, &target->max_flows);
+	if (error != CONF_VALUE_OK)
+		conf_report_number(
+		    p, value, error, "MaxFlows", "off or 1 to 10000000");
+	return error == CONF_VALUE_OK;
+}
+
 bool
 conf_target_parse(
     struct conf_parser *p, struct conf_span value, struct conf_target *target)
 {
-	enum { ID, PORT, ZONE, STANDBY, N_FIELDS };
+	enum { ID, PORT, ZONE, STANDBY, MAX_FLOWS, N_FIELDS };
 	static const struct conf_field names[N_FIELDS] = {
 	    [ID] = {"Id", true},
 	    [PORT] = {"Port", false},
 	    [ZONE] = {"AvailabilityZone", false},
 	    [STANDBY] = {"Standby", false},
+	    [MAX_FLOWS] = {"MaxFlows", false},
 	};
 	struct conf_span values[N_FIELDS];
 	enum conf_value_error error;
@@ -197,7 +216,8 @@ conf_target_parse(
 		}
 	}
 	target->addr.port = (uint16_t)port;
-	if (!take_standby(p, values[STANDBY], target))
+	if (!take_standby(p, values[STANDBY], target) ||
+	    !take_max_flows(p, values[MAX_FLOWS], target))
 		return false;
 	if (values[ZONE].text == NULL)
 		return true;

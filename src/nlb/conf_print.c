@@ -109,12 +109,17 @@ print_rule(const struct printer *pr, const struct conf_rule *rule)
 const char *
 conf_target_format(const struct conf_target *t, char *buf, size_t size)
 {
-	char ip[ADDR_IP_STRLEN];
+	char ip[ADDR_IP_STRLEN], max_flows[24] = "";
 
-	snprintf(buf, size, "Id=%s,Port=%u%s%s%s",
+	if (t->max_flows == CONF_NO_LIMIT)
+		strlcpy(max_flows, ",MaxFlows=off", sizeof(max_flows));
+	else if (t->max_flows != 0)
+		snprintf(
+		    max_flows, sizeof(max_flows), ",MaxFlows=%u", t->max_flows);
+	snprintf(buf, size, "Id=%s,Port=%u%s%s%s%s",
 	    addr_format_ip(&t->addr, ip, sizeof(ip)), t->addr.port,
 	    t->availability_zone[0] == '\0' ? "" : ",AvailabilityZone=",
-	    t->availability_zone, t->standby ? ",Standby=true" : "");
+	    t->availability_zone, t->standby ? ",Standby=true" : "", max_flows);
 	return buf;
 }
 

@@ -49,6 +49,8 @@ enum flow_end_class {
 	    "the listener's network ACL denies the source, or every target")   \
 	X(SOURCE_LIMIT, "source-limit", REJECTED,                              \
 	    "this source already holds MaxFlowsPerSource flows")               \
+	X(TARGET_LIMIT, "target-limit", REJECTED,                              \
+	    "every target that may get this flow holds its MaxFlows flows")    \
 	X(PORT_ALLOCATION, "port-allocation", REJECTED,                        \
 	    "no free source port towards any target")                          \
 	X(NO_RESOURCES, "no-resources", REJECTED,                              \

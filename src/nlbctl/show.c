@@ -72,6 +72,20 @@ show_last_check(const json_t *target, char *buf, size_t size)
 	return buf;
 }
 
+const char *
+show_target_flows(const json_t *target, char *buf, size_t size)
+{
+	char count[FORMAT_STRLEN], max[FORMAT_STRLEN];
+
+	format_count(show_uint(target, "active_flows"), count);
+	if (json_object_get(target, "max_flows") == NULL)
+		snprintf(buf, size, "%s", count);
+	else
+		snprintf(buf, size, "%s of %s", count,
+		    format_count(show_uint(target, "max_flows"), max));
+	return buf;
+}
+
 int
 show_verdict(const json_t *root, const struct output *out)
 {
@@ -90,7 +104,7 @@ target_row(struct table *table, const json_t *t)
 {
 	const char *state = show_text(t, "state");
 	char address[64], check[256], time[FORMAT_STRLEN], left[FORMAT_STRLEN];
-	char count[FORMAT_STRLEN];
+	char flows[64];
 
 	table_cell(table, STYLE_PLAIN, "%s", show_text(t, "target_group"));
 	table_cell(table, STYLE_PLAIN, "%s", show_text(t, "label"));
@@ -108,7 +122,7 @@ target_row(struct table *table, const json_t *t)
 	table_cell(table, STYLE_PLAIN, "%s",
 	    json_object_get(t, "reason") == NULL ? "" : show_text(t, "reason"));
 	table_cell(table, STYLE_PLAIN, "%s",
-	    format_count(show_uint(t, "active_flows"), count));
+	    show_target_flows(t, flows, sizeof(flows)));
 	table_cell(
 	    table, STYLE_PLAIN, "%s", show_last_check(t, check, sizeof(check)));
 }

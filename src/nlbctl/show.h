@@ -29,6 +29,8 @@ const char *show_address(const json_t *object, char *buf, size_t size);
 
 /* The colour of a target's state. */
 enum style show_state_style(const char *state);
+/* "5", or "5 of 10" where the target has a MaxFlows. */
+const char *show_target_flows(const json_t *target, char *buf, size_t size);
 /* "connected, 0.41 ms" */
 const char *show_last_check(const json_t *target, char *buf, size_t size);
 

@@ -255,7 +255,7 @@ static void
 status_target_row(struct table *table, const json_t *t)
 {
 	const char *state = show_text(t, "state");
-	char address[64], check[256], buf[FORMAT_STRLEN];
+	char address[64], check[256], flows[64], buf[FORMAT_STRLEN];
 
 	table_cell(table, STYLE_PLAIN, "%s",
 	    show_address(t, address, sizeof(address)));
@@ -266,7 +266,7 @@ status_target_row(struct table *table, const json_t *t)
 	table_cell(table, STYLE_PLAIN, "%s",
 	    format_seconds(show_uint(t, "state_seconds"), buf));
 	table_cell(table, STYLE_PLAIN, "%s",
-	    format_count(show_uint(t, "active_flows"), buf));
+	    show_target_flows(t, flows, sizeof(flows)));
 	table_cell(table, STYLE_PLAIN, "%s",
 	    format_count(show_uint(t, "new_flows"), buf));
 	count_cell(table, t, "connect_failures", STYLE_WARN);

@@ -101,6 +101,7 @@ each_target(
 		    .routable = (flags & SB_ROUTABLE) != 0,
 		    .fail_open = (flags & SB_FAIL_OPEN) != 0,
 		    .standby = t->standby,
+		    .max_flows = t->max_flows,
 		    .last_check = t->last_check,
 		    .last_check_us = t->last_check_us,
 		    .check_latency = &t->check_latency,

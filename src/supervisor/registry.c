@@ -458,6 +458,7 @@ apply_target(struct registry *r, const struct applying *a,
 	strlcpy(t->label, ct->label, sizeof(t->label));
 	strlcpy(t->zone, ct->availability_zone, sizeof(t->zone));
 	t->standby = ct->standby;
+	t->max_flows = conf_target_max_flows(tg, ct);
 	t->check_port =
 	    tg->check_port != 0 ? (uint16_t)tg->check_port : ct->addr.port;
 	t->deregistration_termination = tg->deregistration_termination;

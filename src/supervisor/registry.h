@@ -25,7 +25,8 @@ struct registered_target {
 	char group[CONF_NAME_MAX + 1];
 	char label[CONF_NAME_MAX + 1];
 	char zone[33];
-	bool standby; /* for when no active target is healthy */
+	bool standby;       /* for when no active target is healthy */
+	uint32_t max_flows; /* or CONF_NO_LIMIT */
 	struct addr addr;
 	uint16_t check_port;
 	uint16_t slot;

@@ -99,6 +99,14 @@ void flow_fill_record(const struct flow *f, struct flow_record *r);
 void flow_log_rejected(struct listener *l, int fd, const struct addr *client,
     enum flow_end_reason reason);
 
+/* flow_pick.c: the next target that may have the flow is its target from now
+ * on. False: there is none (left). */
+bool flow_pick_target(struct flow *f);
+/* There was none: why. */
+enum flow_end_reason flow_pick_failure(const struct flow *f);
+/* enum sb_target_flags of a target. */
+uint32_t flow_target_flags(const struct flow *f, uint16_t slot);
+
 /* flow_connect.c: picks the next target and connects, until one is under way
  * or the flow ended. */
 void flow_connect_next(struct flow *f);

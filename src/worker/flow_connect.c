@@ -2,8 +2,8 @@
  * Connecting a flow to a target: pick, non-blocking connect with a timeout,
  * and the next target when one refuses, is silent or cannot be reached. That
  * is safe because no client byte has been forwarded yet; a real NLB does not
- * retry. The whole search has a time budget. With several target groups the
- * weights choose one, and the search stays in it while it has a target left.
+ * retry. The whole search has a time budget. Which target it is stands in
+ * flow_pick.c.
  */
 #include "worker/flow.h"
 
@@ -15,8 +15,6 @@
 #include <unistd.h>
 
 #include "base/log.h"
-#include "nlb/client_ip.h"
-#include "nlb/forward.h"
 #include "worker/client_source.h"
 #include "worker/ending.h"
 
@@ -24,44 +22,6 @@ static struct worker *
 worker_of(const struct flow *f)
 {
 	return f->listener->worker;
-}
-
-static bool
-was_tried(const struct flow *f, uint16_t slot)
-{
-	for (uint8_t i = 0; i < f->n_tried; i++)
-		if (f->tried[i] == slot)
-			return true;
-	return false;
-}
-
-static uint32_t
-target_flags(const struct flow *f, uint16_t slot)
-{
-	return atomic_load_explicit(
-	    &worker_of(f)->sb->targets[slot].flags, memory_order_relaxed);
-}
-
-/* The group that was chosen for f; not with FLOW_NO_FORWARD. */
-static const struct listener_forward *
-forward_of(const struct flow *f)
-{
-	return &f->listener->forwards[f->forward];
-}
-
-static bool
-is_usable(void *arg, uint32_t index)
-{
-	const struct flow *f = arg;
-	const struct listener_forward *fw = forward_of(f);
-	uint16_t slot = fw->group->slots[index];
-	uint32_t wanted =
-	    f->last_resort ? SB_ROUTABLE | SB_STANDBY : SB_ROUTABLE;
-
-	return (target_flags(f, slot) & wanted) != 0 &&
-	       (fw->outbound == NULL ||
-		   fw->outbound[index] == CONF_OUTBOUND_ALLOWED) &&
-	       !was_tried(f, slot);
 }
 
 static void
@@ -101,7 +61,7 @@ tell_supervisor(const struct flow *f)
 	struct sb_target_sum sum;
 
 	if (w->channel == NULL ||
-	    target_flags(f, f->target_slot) != SB_ROUTABLE)
+	    flow_target_flags(f, f->target_slot) != SB_ROUTABLE)
 		return;
 	scoreboard_sum_target(w->sb, f->target_slot, &sum);
 	m.connected = sum.new_flows;
@@ -224,67 +184,9 @@ start_connect(struct flow *f)
 }
 
 static void
-take_target(struct flow *f, int index)
-{
-	struct worker *w = worker_of(f);
-	const struct group *g = forward_of(f)->group;
-
-	f->target_slot = g->slots[index];
-	f->target_addr = g->addrs[index];
-	f->proxy_v2 = g->proxy_v2;
-	f->as_client = g->preserve_client_ip &&
-		       client_ip_is_preserved(&f->client_addr, &f->target_addr);
-	f->connect_start_ns = uv_hrtime();
-	f->deadline_ms = w->poller.now_ms + g->connect_timeout_ms;
-	if (f->deadline_ms > f->connect_total_ms)
-		f->deadline_ms = f->connect_total_ms;
-	sb_add(&w->block->targets[f->target_slot].active_flows, 1);
-	if (f->n_tried > 0)
-		sb_add(&f->listener->counters->connect_retries, 1);
-	f->tried[f->n_tried++] = f->target_slot;
-}
-
-/* Why a group without a usable target has none: because of a network ACL or of
- * security groups, or there is none that is routable. */
-static enum flow_end_reason
-group_reason(const struct flow *f, const struct listener_forward *fw)
-{
-	enum flow_end_reason reason = FLOW_END_NO_TARGET;
-
-	for (uint32_t i = 0; i < fw->group->n_targets; i++) {
-		if ((target_flags(f, fw->group->slots[i]) & SB_ROUTABLE) == 0)
-			continue;
-		if (fw->outbound != NULL &&
-		    fw->outbound[i] == CONF_OUTBOUND_NETWORK_ACL)
-			return FLOW_END_NETWORK_ACL;
-		reason = FLOW_END_SECURITY_GROUP_OUTBOUND;
-	}
-	return reason;
-}
-
-/* No target left to try: why. */
-static enum flow_end_reason
-nobody_reason(const struct flow *f)
-{
-	const struct listener *l = f->listener;
-
-	if (f->n_tried > 0)
-		return f->reason; /* of the last attempt */
-	for (uint32_t i = 0; i < l->n_forwards; i++) {
-		enum flow_end_reason reason =
-		    l->weights[i] > 0 ? group_reason(f, &l->forwards[i])
-				      : FLOW_END_NO_TARGET;
-
-		if (reason != FLOW_END_NO_TARGET)
-			return reason;
-	}
-	return FLOW_END_NO_TARGET;
-}
-
-static void
 end_without_target(struct flow *f)
 {
-	enum flow_end_reason reason = nobody_reason(f);
+	enum flow_end_reason reason = flow_pick_failure(f);
 
 	if (reason == FLOW_END_NETWORK_ACL)
 		sb_add(&f->listener->counters->network_acl_blocked, 1);
@@ -307,101 +209,24 @@ wait_for_resources(struct flow *f)
 	flow_rearm(f, f->deadline_ms);
 }
 
-static uint64_t
-hash_for(const struct flow *f, const struct routing_table *table, bool sticky)
-{
-	return sticky ? routing_source_hash(table, &f->client_addr)
-		      : routing_flow_hash(
-			    table, &f->client_addr, &f->listener->bound, f->id);
-}
-
-/* The group that the weights give to f, of those that it has not asked yet.
- * The first group's key stands for the listener: all nodes have it. */
-static void
-choose_group(struct flow *f)
-{
-	const struct listener *l = f->listener;
-	const struct group *g;
-	int choice;
-
-	if (l->n_forwards == 0) {
-		f->forward = FLOW_NO_FORWARD;
-		return;
-	}
-	choice = forward_pick(l->weights, l->n_forwards, f->forwards_tried,
-	    hash_for(f, l->forwards[0].group->table, l->sticky));
-	if (choice == FORWARD_NONE) {
-		f->forward = FLOW_NO_FORWARD;
-		return;
-	}
-	f->forward = (uint8_t)choice;
-	f->forwards_tried |= (uint8_t)(1u << choice);
-	g = l->forwards[choice].group;
-	f->hash = hash_for(f, g->table, g->stickiness);
-}
-
-/* Chooses a group for a new flow, and again for one that still connects when
- * a reload has changed what the listener forwards to. */
-static void
-begin(struct flow *f)
-{
-	const struct listener *l = f->listener;
-
-	if (f->connect_total_ms != 0 && f->configured == l->configured)
-		return;
-	f->configured = l->configured;
-	f->forwards_tried = 0;
-	f->last_resort = false;
-	choose_group(f);
-	if (f->connect_total_ms == 0 && f->forward != FLOW_NO_FORWARD)
-		f->connect_total_ms = worker_of(f)->poller.now_ms +
-				      forward_of(f)->group->connect_total_ms;
-}
-
-/* The next target: one of the chosen group while it has any left, its standby
- * targets last, then one of the other groups, which the weights choose in the
- * same way. */
-static int
-pick_target(struct flow *f)
-{
-	while (f->forward != FLOW_NO_FORWARD) {
-		int index = routing_pick(
-		    forward_of(f)->group->table, f->hash, is_usable, f);
-
-		if (index != ROUTING_NONE)
-			return index;
-		/* Nobody in service took it: those that stand by may. */
-		if (f->last_resort)
-			choose_group(f);
-		f->last_resort = !f->last_resort;
-	}
-	return ROUTING_NONE;
-}
-
 void
 flow_connect_next(struct flow *f)
 {
 	struct worker *w = worker_of(f);
 
-	begin(f);
-	if (f->forward == FLOW_NO_FORWARD) {
-		end_without_target(f);
-		return;
-	}
 	for (;;) {
-		int index, rc;
+		int rc;
 
 		if (f->n_tried == FLOW_TARGETS_TRIED_MAX ||
-		    w->poller.now_ms >= f->connect_total_ms) {
+		    (f->connect_total_ms != 0 &&
+			w->poller.now_ms >= f->connect_total_ms)) {
 			flow_end(f, f->reason);
 			return;
 		}
-		index = pick_target(f);
-		if (index == ROUTING_NONE) {
+		if (!flow_pick_target(f)) {
 			end_without_target(f);
 			return;
 		}
-		take_target(f, index);
 		rc = start_connect(f);
 		if (rc >= 0) {
 			flow_rearm(f, f->deadline_ms);
@@ -466,7 +291,7 @@ connected(struct flow *f)
 		failed(f, -rc);
 		return;
 	}
-	if ((target_flags(f, f->target_slot) & SB_FAIL_OPEN) != 0)
+	if ((flow_target_flags(f, f->target_slot) & SB_FAIL_OPEN) != 0)
 		count_unhealthy_routing(f);
 	flow_established(f);
 }

@@ -37,11 +37,14 @@ group_create(const struct conf_target_group *conf, const uint16_t *slots,
 	g->n_targets = (uint32_t)conf->n_targets;
 	g->addrs = calloc(conf->n_targets + 1, sizeof(*g->addrs));
 	g->slots = calloc(conf->n_targets + 1, sizeof(*g->slots));
-	if (g->addrs == NULL || g->slots == NULL)
+	g->max_flows = calloc(conf->n_targets + 1, sizeof(*g->max_flows));
+	if (g->addrs == NULL || g->slots == NULL || g->max_flows == NULL)
 		goto fail;
 	for (size_t i = 0; i < conf->n_targets; i++) {
 		g->addrs[i] = conf->targets[i].addr;
 		g->slots[i] = slots[i];
+		g->max_flows[i] =
+		    conf_target_max_flows(conf, &conf->targets[i]);
 	}
 	strlcpy(g->name, conf->name, sizeof(g->name));
 	rc = take_table(g, old);
@@ -74,5 +77,6 @@ group_unref(struct group *g)
 	routing_unref(g->table);
 	free(g->addrs);
 	free(g->slots);
+	free(g->max_flows);
 	free(g);
 }

@@ -18,7 +18,8 @@ struct group {
 	struct routing_table *table;
 	uint32_t n_targets;
 	struct addr *addrs;
-	uint16_t *slots; /* scoreboard target slots */
+	uint16_t *slots;     /* scoreboard target slots */
+	uint32_t *max_flows; /* of each target, or CONF_NO_LIMIT */
 	bool stickiness;
 	bool proxy_v2;
 	bool preserve_client_ip;

@@ -236,6 +236,7 @@ fill_targets(struct admin_fake *fake, uint64_t now_ms)
 		t->slot = (uint16_t)i;
 		t->health = &fake->health[i];
 		t->routable = i != 3;
+		t->max_flows = i == 1 ? 500 : CONF_NO_LIMIT;
 		t->last_check = i == 3 ? "" : "connected";
 		t->last_check_us = i == 3 ? 0 : 412;
 		t->check_latency = &fake->check_latency[i];

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "faults.h"
@@ -228,6 +229,75 @@ a_reset_slot_starts_anew_and_the_others_do_not(void **state)
 	assert_u64(atomic_load(&sb->targets[SB_TARGETS - 1].flags), 0);
 }
 
+#define PLACES 2
+#define VISITORS 4
+#define VISITS 20000
+
+/* What visitors count by themselves, with locked instructions. */
+struct visits {
+	_Atomic uint32_t inside, entered, too_many;
+};
+
+static void
+visit(const struct scoreboard *sb, struct sb_block *block, struct visits *v)
+{
+	for (int i = 0; i < VISITS; i++) {
+		if (!scoreboard_target_enter(sb, block, 5, PLACES))
+			continue;
+		if (atomic_fetch_add(&v->inside, 1) >= PLACES)
+			atomic_fetch_add(&v->too_many, 1);
+		atomic_fetch_add(&v->entered, 1);
+		atomic_fetch_sub(&v->inside, 1);
+		sb_sub(&block->targets[5].active_flows, 1);
+	}
+}
+
+static void
+many_processes_never_take_more_places_than_there_are(void **state)
+{
+	struct scoreboard *sb = ((struct board *)*state)->sb;
+	struct visits *v = mmap(NULL, sizeof(*v), PROT_READ | PROT_WRITE,
+	    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	assert_ptr_not_equal(v, MAP_FAILED);
+	for (uint32_t i = 0; i < VISITORS; i++) {
+		struct sb_block *block = scoreboard_take(sb, i, 0);
+
+		if (fork() == 0) {
+			visit(sb, block, v);
+			_exit(0);
+		}
+	}
+	for (int i = 0; i < VISITORS; i++) {
+		int status;
+
+		assert_true(wait(&status) > 0);
+		assert_i64(status, 0);
+	}
+	assert_u64(atomic_load(&v->too_many), 0);
+	assert_true(atomic_load(&v->entered) >= VISITS);
+	assert_u64(scoreboard_target_active(sb, 5), 0);
+	munmap(v, sizeof(*v));
+}
+
+static void
+places_are_counted_over_all_workers(void **state)
+{
+	struct scoreboard *sb = ((struct board *)*state)->sb;
+	struct sb_block *a = scoreboard_take(sb, 0, 0);
+	struct sb_block *b = scoreboard_take(sb, 1, 0);
+
+	assert_true(scoreboard_target_enter(sb, a, 5, 2));
+	assert_true(scoreboard_target_enter(sb, b, 5, 2));
+	assert_false(scoreboard_target_enter(sb, a, 5, 2));
+	assert_u64(scoreboard_target_active(sb, 5), 2);
+	assert_true(scoreboard_target_enter(sb, a, 5, UINT32_MAX));
+	sb_sub(&a->targets[5].active_flows, 2);
+	/* A worker that died holds none. */
+	scoreboard_retire(sb, b);
+	assert_true(scoreboard_target_enter(sb, a, 5, 1));
+}
+
 static void
 gauges_go_down_to_zero(void **state)
 {
@@ -253,6 +323,8 @@ main(void)
 	    TEST(sums_cover_all_live_blocks_field_by_field),
 	    TEST(a_retired_block_keeps_its_counters_and_loses_its_gauges),
 	    TEST(a_reset_slot_starts_anew_and_the_others_do_not),
+	    TEST(places_are_counted_over_all_workers),
+	    TEST(many_processes_never_take_more_places_than_there_are),
 	    cmocka_unit_test(gauges_go_down_to_zero),
 	};
 

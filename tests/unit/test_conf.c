@@ -114,12 +114,16 @@ every_key_arrives_where_it_belongs(void **state)
 	assert_u64(g->unhealthy_draining_interval_s, 60);
 	assert_u64(g->connect_timeout_ms, 750);
 	assert_u64(g->connect_total_ms, 2010);
-	assert_u64(g->n_targets, 3);
+	assert_u64(g->n_targets, 4);
+	assert_u64(conf_target_max_flows(g, &g->targets[0]), 300);
+	assert_u64(conf_target_max_flows(g, &g->targets[2]), 20);
+	assert_u64(conf_target_max_flows(g, &g->targets[3]), CONF_NO_LIMIT);
 	assert_u64(g->targets[1].addr.port, 588);
 	assert_str(g->targets[1].availability_zone, "eu-central-1b");
 	assert_str(g->targets[1].label, "mail-2");
-	assert_u64(
-	    conf_find_target_group(conf, "smtp6")->ip_address_type, CONF_IPV6);
+	g = conf_find_target_group(conf, "smtp6");
+	assert_u64(g->ip_address_type, CONF_IPV6);
+	assert_u64(conf_target_max_flows(g, &g->targets[0]), CONF_NO_LIMIT);
 	assert_u64(conf->node.workers, 4);
 	assert_u64(conf->node.max_flows, 20000);
 	assert_u64(conf->node.max_flows_per_source, 0);

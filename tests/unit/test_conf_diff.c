@@ -55,6 +55,8 @@ each_change_is_counted_as_what_it_is(void **state)
 	    {"Target.a = Id=10.0.0.1\n", "Target.z = Id=10.0.0.1,Port=587\n",
 		"nothing changed"},
 	    {"Inbound.x", "Inbound.y", "nothing changed"},
+	    {"Target.a = Id=10.0.0.1\n", "Target.a = Id=10.0.0.1,MaxFlows=5\n",
+		"1 target group changed"},
 	    {"Target.a = Id=10.0.0.1\n",
 		"Target.a = Id=10.0.0.1,Standby=true\n",
 		"1 target group changed"},
