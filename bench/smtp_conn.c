@@ -26,6 +26,7 @@ struct smtp_conn {
 	uv_write_t write;
 	int open_handles; /* the last close callback frees */
 	bool is_closing;
+	bool is_reading;
 	bool is_out_of_memory;
 	char *out; /* replies not yet sent */
 	size_t out_len;
@@ -154,6 +155,26 @@ on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
 	*buf = uv_buf_init(read_buffer, sizeof(read_buffer));
 }
 
+static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf);
+
+/* Stopping and starting are two system calls each: a session whose replies go
+ * out at once does neither. */
+static int
+start_reading(struct smtp_conn *c)
+{
+	if (c->is_reading)
+		return 0;
+	c->is_reading = true;
+	return uv_read_start((uv_stream_t *)&c->tcp, on_alloc, on_read);
+}
+
+static void
+stop_reading(struct smtp_conn *c)
+{
+	c->is_reading = false;
+	uv_read_stop((uv_stream_t *)&c->tcp);
+}
+
 static void send_replies_after(struct smtp_conn *c, uint64_t delay_ms);
 
 static void
@@ -184,6 +205,7 @@ send_stream(struct smtp_conn *c)
 
 	if (data == NULL)
 		return false;
+	stop_reading(c);
 	buf = uv_buf_init((char *)(uintptr_t)data, (unsigned)c->streamed);
 	if (uv_write(&c->write, (uv_stream_t *)&c->tcp, &buf, 1, on_streamed) !=
 	    0)
@@ -202,7 +224,7 @@ resume_reading(struct smtp_conn *c)
 		c->out_size = 0;
 	}
 	c->out_len = 0;
-	if (uv_read_start((uv_stream_t *)&c->tcp, on_alloc, on_read) != 0)
+	if (start_reading(c) != 0)
 		conn_close(c);
 	else if (smtp_session_has_quit(&c->session))
 		uv_timer_start(&c->timer, on_timer, QUIT_LINGER_MS, 0);
@@ -250,9 +272,12 @@ send_replies(struct smtp_conn *c)
 		buf.base += n;
 		buf.len -= (size_t)n;
 	}
-	if (buf.len == 0)
+	if (buf.len == 0) {
 		resume_reading(c);
-	else if (uv_write(&c->write, stream, &buf, 1, on_written) != 0)
+		return;
+	}
+	stop_reading(c);
+	if (uv_write(&c->write, stream, &buf, 1, on_written) != 0)
 		conn_close(c);
 }
 
@@ -270,11 +295,12 @@ on_timer(uv_timer_t *timer)
 static void
 send_replies_after(struct smtp_conn *c, uint64_t delay_ms)
 {
-	uv_read_stop((uv_stream_t *)&c->tcp);
-	if (delay_ms > 0)
-		uv_timer_start(&c->timer, on_timer, delay_ms, 0);
-	else
+	if (delay_ms == 0) {
 		send_replies(c);
+		return;
+	}
+	stop_reading(c);
+	uv_timer_start(&c->timer, on_timer, delay_ms, 0);
 }
 
 int

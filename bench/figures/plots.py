@@ -45,12 +45,15 @@ def block(name, rows):
     return f"${name} << EOD\n{lines}\nEOD\n"
 
 
-def bars(results, directory, name, part, key, title, ylabel):
-    """Median of each forwarder with least and most, its value above."""
-    rows = []
+def bars(results, directory, name, part, key, title, ylabel, without=()):
+    """Median of each forwarder with least and most, its value above. A bar
+    that would make the others stubs is named instead."""
+    rows, named = [], ""
     for forwarder in results.forwarders(part):
         values = results.values(part, key, forwarder)
-        if values:
+        if values and forwarder in without:
+            named += f"; {forwarder} ({median(values):.0f}) is not drawn"
+        elif values:
             rows.append((len(rows), f'"{forwarder}"', median(values),
                          min(values), max(values),
                          int(COLOURS[forwarder][1:], 16)))
@@ -58,19 +61,20 @@ def bars(results, directory, name, part, key, title, ylabel):
         return
     top = max(row[4] for row in rows) * 1.12
     draw(directory, name, head(
-        title, "median of the rounds; whiskers: least and most", ylabel)
-         + block("bars", rows)
+        title, f"median of the rounds; whiskers: least and most{named}",
+        ylabel) + block("bars", rows)
          + f"set xrange [-0.6:{len(rows) - 0.4}]\n"
          + f"set yrange [0:{top}]\n"
          + "set boxwidth 0.6\n"
          "plot $bars using 1:3:6:xtic(2) with boxes lc rgb variable, "
-         "'' using 1:3:4:5 with yerrorbars ps 0 lw 1.5 lc rgb '#222222', "
+         "'' using 1:4:(0):($5-$4) with vectors heads size graph 0.008,90 "
+         "lw 1.5 lc rgb '#222222', "
          "'' using 1:5:(sprintf($3 < 10 ? '%.2f' : '%.0f', $3)) "
          "with labels offset 0,0.8\n")
 
 
 def curves(results, directory, name, part, key, title, xlabel, ylabel,
-           logscale="", places=None):
+           logscale="", steps=False):
     """A line per forwarder over the part's places, with its spread."""
     text, plots = "", []
     for number, forwarder in enumerate(results.forwarders(part)):
@@ -89,17 +93,21 @@ def curves(results, directory, name, part, key, title, xlabel, ylabel,
                      f"'{colour}' lw 2 pt 7 ps 0.7 title '{forwarder}'")
     if not plots:
         return
+    if len(results.places(part)) < 2:
+        return
     axes = f"set logscale {logscale}\n" if logscale else ""
+    first, last = min(results.places(part)), max(results.places(part))
     if "x" in logscale:
-        axes += "set format x '%.0s%c'\n"
+        axes += f"set format x '%.0s%c'\nset xrange [{first}:{last}]\n"
+    elif steps:
+        axes += (f"set xrange [{first - 0.5}:{last + 0.5}]\nset xtics 1\n")
     else:
-        axes += "set xrange [0:*]\n"
-    if places:
-        axes += "set xtics (" + ", ".join(map(str, places)) + ")\n"
-    if "y" not in logscale:
-        axes += "set yrange [0:*]\n"
-    draw(directory, name, head(title, xlabel, ylabel, "outside right top")
-         + axes + text
+        axes += f"set xrange [0:{last}]\n"
+    axes += ("set format y '%.0s %c'\n" if "y" in logscale
+             else "set yrange [0:*]\n")
+    draw(directory, name, head(
+        title, f"{xlabel} (shaded: least and most of the rounds)", ylabel,
+        "outside right top") + axes + text
          + "plot " + ", ".join(plots) + "\n")
 
 
@@ -140,11 +148,12 @@ def draw_all(results, directory, show=print):
              "sessions per second"),
             ("cpu_per_session", "smtp", "cpu_us_per_session",
              "Forwarder CPU per SMTP session (one mail of 2 KiB)",
-             "CPU time (us)"),
+             "CPU time (us)", ["socat"]),
             ("bulk", "bulk", "gbit_per_s", "One bulk stream (iperf3)",
              "Gbit/s"),
             ("bulk_cpu", "bulk", "cpu_ms_per_gb",
-             "Forwarder CPU per GB of one bulk stream", "CPU time (ms)")):
+             "Forwarder CPU per GB of one bulk stream", "CPU time (ms)",
+             ["socat"])):
         bars(results, directory, *args)
     curves(results, directory, "memory", "memory", "grown_mb",
            "User memory for idle flows", "idle flows", "growth of RSS (MB)")
@@ -158,9 +167,10 @@ def draw_all(results, directory, show=print):
            "Forwarder CPU per echoed message, by its size", "bytes",
            "CPU time (us)", "xy")
     curves(results, directory, "workers", "workers", "sessions_per_s",
-           "SMTP sessions per second by workers (2 cores shared by all)",
+           "SMTP sessions per second by workers "
+           f"({results.meta['cores']} cores shared by all)",
            "workers", "sessions per second",
-           places=results.places("workers"))
+           steps=True)
     curves(results, directory, "rules", "rules", "cpu_us_per_flow",
            "nlbd: CPU per new flow, by security-group rules", "rules",
            "CPU time (us)", "x")

@@ -109,6 +109,16 @@ class FlatGoal(Goal):
             results.values(self.part, self.key, "nlbd", min(places)))
 
 
+class HarnessGoal(Goal):
+    """Whether the harness would be the limit: nlbbench without a forwarder
+    beside what HAProxy forwards of smtp-source's sessions."""
+
+    def values(self, results):
+        return paired_ratios(
+            results.values("session", "sessions_per_s", "direct"),
+            results.values("smtp", "sessions_per_s", self.peer))
+
+
 GOALS = [
     Goal("smtp", "cpu_us_per_session", "most", 0.65, "haproxy"),
     Goal("smtp", "cpu_us_per_session", "most", 0.80, "nginx"),
@@ -132,6 +142,8 @@ GOALS = [
              title="cost of a new flow, 10,000 rules beside one"),
     Goal("reload", "reload_alone_ms", "most", 50,
          title="reload with 1,000 targets, ms"),
+    HarnessGoal("session", "sessions_per_s", "least", 3, "haproxy",
+                "nlbbench pointed directly at the target, SMTP sessions"),
 ]
 
 
