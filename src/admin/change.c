@@ -352,8 +352,7 @@ result_view(const struct admin_ops *ops, const struct conf_change *wanted)
 	    conf_find_listener(conf, wanted->name);
 
 	if (wanted->kind == CONF_CHANGE_TARGET_GROUP && tg != NULL)
-		return view_target_group(
-		    conf, (size_t)(tg - conf->target_groups));
+		return view_target_groups(conf, tg);
 	if (wanted->kind == CONF_CHANGE_TARGET_GROUP_ATTRIBUTES && tg != NULL)
 		return view_attributes(conf, CONF_TARGET_GROUP,
 		    (size_t)(tg - conf->target_groups));

@@ -68,9 +68,8 @@ admin_answer_error(struct admin_request *request, unsigned http_status,
 	admin_answer(request, http_status, view_error(code, text));
 }
 
-/* NULL when it was not given. */
-static const char *
-param(const struct admin_request *request, const char *name)
+const char *
+admin_param(const struct admin_request *request, const char *name)
 {
 	return MHD_lookup_connection_value(
 	    request->connection, MHD_GET_ARGUMENT_KIND, name);
@@ -85,7 +84,7 @@ now_ms(const struct admin_request *request)
 static void
 handle_status(struct admin_request *request)
 {
-	const char *include = param(request, "include");
+	const char *include = admin_param(request, "include");
 
 	if (include != NULL && strcmp(include, "targets") != 0) {
 		admin_answer_error(request, MHD_HTTP_BAD_REQUEST,
@@ -102,7 +101,7 @@ group_param(struct admin_request *request, const char **group)
 {
 	char escaped[256];
 
-	*group = param(request, "target-group");
+	*group = admin_param(request, "target-group");
 	if (*group == NULL ||
 	    view_has_target_group(request->admin->ops, *group))
 		return true;
@@ -135,7 +134,8 @@ handle_targets(struct admin_request *request)
 static void
 handle_metric_list(struct admin_request *request)
 {
-	const char *by = param(request, "by"), *name = param(request, "name");
+	const char *by = admin_param(request, "by"),
+		   *name = admin_param(request, "name");
 	const struct metric *only = NULL;
 	unsigned dimensions = 0;
 
@@ -168,7 +168,7 @@ parse_flow_query(struct admin_request *request)
 	const char *text, *error = NULL;
 
 	query->limit = FLOWS_LIMIT_MAX;
-	text = param(request, "limit");
+	text = admin_param(request, "limit");
 	if (text != NULL)
 		query->limit =
 		    (uint32_t)strtonum(text, 1, FLOWS_LIMIT_MAX, &error);
@@ -178,11 +178,11 @@ parse_flow_query(struct admin_request *request)
 		    FLOWS_LIMIT_MAX);
 		return -EINVAL;
 	}
-	text = param(request, "target");
+	text = admin_param(request, "target");
 	if (text != NULL && strlcpy(query->target, text,
 				sizeof(query->target)) >= sizeof(query->target))
 		error = "target is ADDRESS or ADDRESS:PORT";
-	text = param(request, "listener");
+	text = admin_param(request, "listener");
 	if (text != NULL &&
 	    strlcpy(query->listener, text, sizeof(query->listener)) >=
 		sizeof(query->listener))
@@ -285,6 +285,12 @@ static const struct admin_route routes[] = {
     {"GET", "/v1/status", handle_status, {"include"}, false},
     {"GET", "/v1/target-health", handle_target_health, {"target-group"}, false},
     {"GET", "/v1/targets", handle_targets, {"target-group"}, false},
+    {"GET", "/v1/target-groups", admin_handle_target_groups, {"target-group"},
+	false},
+    {"GET", "/v1/target-group-attributes", admin_handle_target_group_attributes,
+	{"target-group"}, false},
+    {"GET", "/v1/listener-attributes", admin_handle_listener_attributes,
+	{"listener"}, false},
     {"GET", "/v1/flows", handle_flows, {"limit", "target", "listener"}, false},
     {"GET", "/metrics", handle_metrics, {NULL}, false},
     {"GET", "/v1/metrics", handle_metric_list, {"by", "name"}, false},

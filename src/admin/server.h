@@ -148,6 +148,9 @@ void admin_answer_error(struct admin_request *request, unsigned http_status,
     const char *code, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
 
+/* A parameter of the query; NULL when it was not given. */
+const char *admin_param(const struct admin_request *request, const char *name);
+
 /* The operation has finished. False: nobody wants the answer any more, and the
  * request is gone. */
 bool admin_op_done(struct admin_request *request);
@@ -159,6 +162,11 @@ void admin_op_started(struct admin_request *request, int rc);
 const struct admin_route *admin_find_change_route(const char *path);
 void admin_handle_change(struct admin_request *request);
 void admin_change_destroy(struct admin_change *change);
+
+/* describe.c */
+void admin_handle_target_groups(struct admin_request *request);
+void admin_handle_target_group_attributes(struct admin_request *request);
+void admin_handle_listener_attributes(struct admin_request *request);
 
 /* probes.c */
 void admin_handle_healthz(struct admin_request *request);

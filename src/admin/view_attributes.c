@@ -74,8 +74,8 @@ setting(const struct conf *conf, const char *key, size_t index)
 	return view_text(conf_attribute_format(conf, a, index, text));
 }
 
-json_t *
-view_target_group(const struct conf *conf, size_t index)
+static json_t *
+target_group(const struct conf *conf, size_t index)
 {
 	const struct conf_target_group *tg = &conf->target_groups[index];
 	json_t *group = json_pack(
@@ -96,5 +96,22 @@ view_target_group(const struct conf *conf, size_t index)
 		json_decref(group);
 		group = NULL;
 	}
-	return json_pack("{s:[o]}", "TargetGroups", group);
+	return group;
+}
+
+json_t *
+view_target_groups(
+    const struct conf *conf, const struct conf_target_group *only)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < conf->n_target_groups; i++) {
+		if (only != NULL && only != &conf->target_groups[i])
+			continue;
+		if (json_array_append_new(list, target_group(conf, i)) != 0) {
+			json_decref(list);
+			return NULL;
+		}
+	}
+	return json_pack("{s:o}", "TargetGroups", list);
 }

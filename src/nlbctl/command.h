@@ -46,6 +46,7 @@ struct command {
 	struct command_param params[COMMAND_PARAMS_MAX + 1];
 };
 
+/* commands.c */
 extern const struct command commands[];
 extern const size_t n_commands;
 

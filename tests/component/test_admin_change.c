@@ -135,6 +135,76 @@ modifying_answers_with_what_is_in_force(void **state)
 }
 
 static void
+describing_shows_what_modifying_answers(void **state)
+{
+	struct admin_fixture *f = *state;
+	json_t *root, *list, *entry;
+	bool found = false;
+	size_t i;
+
+	f->fake.listeners[0].idle_timeout_s = 61;
+	assert_i64(ask(f, "GET /v1/target-groups", &root), 200);
+	list = json_object_get(root, "TargetGroups");
+	assert_u64(json_array_size(list), 2);
+	json_decref(root);
+	assert_i64(
+	    ask(f, "GET /v1/target-groups?target-group=spare", &root), 200);
+	list = json_object_get(root, "TargetGroups");
+	assert_u64(json_array_size(list), 1);
+	entry = json_object_get(json_array_get(list, 0), "TargetGroupName");
+	assert_str(json_string_value(entry), "spare");
+	json_decref(root);
+	assert_i64(
+	    ask(f, "GET /v1/target-group-attributes?target-group=spare", &root),
+	    200);
+	list = json_object_get(root, "Attributes");
+	assert_true(json_array_size(list) > 12);
+	json_decref(root);
+	assert_i64(
+	    ask(f, "GET /v1/listener-attributes?listener=submission", &root),
+	    200);
+	json_array_foreach(json_object_get(root, "Attributes"), i, entry)
+	{
+		const char *key =
+		    json_string_value(json_object_get(entry, "Key"));
+
+		if (strcmp(key, "tcp.idle_timeout.seconds") != 0)
+			continue;
+		assert_str(
+		    json_string_value(json_object_get(entry, "Value")), "61");
+		found = true;
+	}
+	assert_true(found);
+	json_decref(root);
+}
+
+static void
+describing_what_is_not_there_is_not_found(void **state)
+{
+	static const struct {
+		const char *line, *code;
+		int status;
+	} rows[] = {
+	    {"GET /v1/target-groups?target-group=x", "TargetGroupNotFound",
+		404},
+	    {"GET /v1/target-group-attributes?target-group=x",
+		"TargetGroupNotFound", 404},
+	    {"GET /v1/listener-attributes?listener=x", "ListenerNotFound", 404},
+	    {"GET /v1/target-group-attributes", "ValidationError", 400},
+	    {"GET /v1/listener-attributes", "ValidationError", 400},
+	};
+	struct admin_fixture *f = *state;
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		json_t *root;
+
+		assert_i64(ask(f, rows[i].line, &root), rows[i].status);
+		(void)message(root, rows[i].code);
+		json_decref(root);
+	}
+}
+
+static void
 wrong_bodies_never_reach_the_daemon(void **state)
 {
 	static const char targets[] = "/v1/register-targets";
@@ -292,6 +362,8 @@ main(void)
 	    TEST(bodies_become_changes),
 	    TEST(registering_answers_with_nothing_but_notes),
 	    TEST(modifying_answers_with_what_is_in_force),
+	    TEST(describing_shows_what_modifying_answers),
+	    TEST(describing_what_is_not_there_is_not_found),
 	    TEST(wrong_bodies_never_reach_the_daemon),
 	    TEST(refusals_of_the_daemon_have_the_status_of_their_kind),
 	    TEST(long_body_comes_in_pieces),

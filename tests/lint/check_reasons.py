@@ -53,7 +53,7 @@ def main():
         return "\n".join(common.lines(top, path))
 
     reasons = read("src/nlb/reason.h")
-    verbs, params = commands(read("src/nlbctl/command.c"))
+    verbs, params = commands(read("src/nlbctl/commands.c"))
     groups = [
         ("nlbd.8", "end reason", table(reasons, "FLOW_END_REASONS")),
         ("nlbctl.8", "target state", table(reasons, "TARGET_STATES")),

@@ -323,10 +323,19 @@ def test_500_random_changes_leave_a_file_that_is_the_running_state(
     for (name, key), value in model.wanted.items():
         kind = "listener" if name == "submission" else "target-group"
         assert sections[f"{kind} {name}"][key] == value, (name, key)
-    for name, shown in model.shown.items():
+    for name in ("smtp", "spare", "submission"):
         kind = "listener" if name == "submission" else "target-group"
+        answer = nlbd.ctl(f"describe-{kind}-attributes", f"--{kind}", name)
+        shown = {a["Key"]: a["Value"] for a in answer["Attributes"]}
+        assert model.shown.get(name, shown) == shown
         for key, value in shown.items():
             assert sections[f"{kind} {name}"][key] == value, (name, key)
+    for group in nlbd.ctl("describe-target-groups")["TargetGroups"]:
+        section = sections[f"target-group {group['TargetGroupName']}"]
+        for key in ("HealthCheckProtocol", "HealthCheckPort",
+                    "HealthCheckIntervalSeconds", "HealthCheckTimeoutSeconds",
+                    "HealthyThresholdCount", "UnhealthyThresholdCount"):
+            assert str(group[key]) == section[key]
     assert nlbd.status()["config"]["runtime_changes"] is None
     assert "nothing changed" in done(nlbd.ctl_raw("check")).stdout
     assert "nothing changed" in done(nlbd.ctl_raw("reload")).stdout
