@@ -15,7 +15,10 @@ fd_budget_init(struct fd_budget *b, uint32_t n_listeners)
 	}
 	b->limit = rl.rlim_cur > UINT32_MAX / 2 ? UINT32_MAX / 2
 						: (uint32_t)rl.rlim_cur;
-	b->used = FD_BUDGET_BASE + n_listeners;
+	b->base = FD_BUDGET_BASE;
+	if (b->limit >= FD_BUDGET_LISTENERS_FROM)
+		b->base += FD_BUDGET_LISTENERS;
+	b->used = b->base + n_listeners;
 }
 
 uint32_t

@@ -11,11 +11,17 @@
 
 /* loop, channel, scoreboard, lock, stdio, and descriptors in transit */
 #define FD_BUDGET_BASE 28
+/* Under a limit of some size, all listeners that a config may have, twice: a
+ * reload brings new sockets before the old ones go, and a worker full of flows
+ * must be able to take them. */
+#define FD_BUDGET_LISTENERS 100
+#define FD_BUDGET_LISTENERS_FROM 1024
 #define FD_BUDGET_PER_FLOW 2
 
 struct fd_budget {
 	uint32_t limit; /* RLIMIT_NOFILE */
 	uint32_t used;
+	uint32_t base; /* of used: what is never for flows */
 };
 
 /* Raises the soft limit to the hard one and reads it. n_listeners sockets are

@@ -254,7 +254,7 @@ max_flows_follow_from_the_descriptor_limit(void **state)
 
 	rig_apply_keys(r, "", "", "");
 	assert_u64(r->worker->max_flows,
-	    (b->limit - FD_BUDGET_BASE - 1) / FD_BUDGET_PER_FLOW);
+	    (b->limit - b->base - 1) / FD_BUDGET_PER_FLOW);
 	assert_u64(atomic_load(&r->block->max_flows), r->worker->max_flows);
 }
 

@@ -155,7 +155,7 @@ rig_teardown(void **state)
 	expect_gauges_at_zero(r->block);
 	assert_u64(r->worker->n_flows, 0);
 	assert_u64(r->worker->pipes.n_lent, 0);
-	assert_u64(r->worker->budget.used, FD_BUDGET_BASE);
+	assert_u64(r->worker->budget.used, r->worker->budget.base);
 	scoreboard_detach(r->sb);
 	assert_i64(count_descriptors(), r->descriptors);
 	free(r->worker);

@@ -6,8 +6,9 @@ import pytest
 
 from lab import ini
 from lab.daemon import scaled
+from lab.live import live_flows
 from lab.load import EchoTargets, sessions
-from lab.netns import CLIENT4, TARGET4
+from lab.netns import CLIENT4, FRONT4, TARGET4
 from lab.peers import connect
 from lab.wait import wait_until
 
@@ -106,3 +107,27 @@ def test_more_sessions_than_descriptors_all_succeed(network, nlbd):
     result = sessions(network, nlbd.address, scaled(2000, 500),
                       concurrency=300, deadline=20)
     assert result.failed == {}, result
+
+
+def test_new_listeners_do_not_need_what_flows_hold(network, start_nlbd, echo):
+    """A worker that holds all flows its descriptors allow still takes the
+    sockets of a reload, all new names included; its flows live on."""
+    sections = ini.base(workers=1, MaxFlowsPerSource=0)
+
+    def listeners(names):
+        return {**sections, **{f"listener {name}": {
+            "Port": 7000 + n, "SecurityGroups": "none",
+            "DefaultActions": "forward:smtp"} for n, name in enumerate(names)}}
+
+    nlbd = start_nlbd(sections, nofile=1024)
+    full = nlbd.status()["workers"][0]["max_flows"]
+    with live_flows(network, nlbd.address, full) as flows:
+        pids = nlbd.worker_pids()
+        for letter in "ab":
+            nlbd.reload(listeners(f"{letter}{n}" for n in range(49)))
+            assert len(nlbd.status()["listeners"]) == 50
+            assert all(flow.echoes() for flow in flows)
+        assert nlbd.worker_pids() == pids
+    nlbd.wait_no_flows()
+    with live_flows(network, (FRONT4, 7048), 1) as flows:
+        assert flows[0].echoes()

@@ -1,4 +1,5 @@
 /* worker/fd_budget: descriptors counted before they are taken. */
+#include "nlb/conf.h"
 #include "worker/fd_budget.h"
 
 #include <sys/resource.h>
@@ -31,7 +32,24 @@ listeners_and_the_base_are_taken_at_once(void **state)
 
 	(void)state;
 	fd_budget_init(&b, 7);
-	assert_u64(b.used, FD_BUDGET_BASE + 7);
+	assert_u64(b.used, b.base + 7);
+}
+
+static void
+a_limit_of_some_size_keeps_room_for_new_listeners(void **state)
+{
+	struct rlimit before, low;
+	struct fd_budget b;
+
+	(void)state;
+	assert_i64(getrlimit(RLIMIT_NOFILE, &before), 0);
+	fd_budget_init(&b, 0);
+	assert_u64(b.base, FD_BUDGET_BASE + 2 * CONF_LISTENERS_MAX);
+	low = before;
+	low.rlim_cur = low.rlim_max = FD_BUDGET_LISTENERS_FROM - 1;
+	assert_i64(setrlimit(RLIMIT_NOFILE, &low), 0);
+	fd_budget_init(&b, 0);
+	assert_u64(b.base, FD_BUDGET_BASE);
 }
 
 static void
@@ -85,6 +103,8 @@ main(void)
 	    cmocka_unit_test(max_flows_is_what_two_descriptors_each_allow),
 	    cmocka_unit_test(the_limit_is_never_passed),
 	    cmocka_unit_test(spare_descriptors_leave_an_eighth_free),
+	    /* Last: a hard limit does not rise again. */
+	    cmocka_unit_test(a_limit_of_some_size_keeps_room_for_new_listeners),
 	};
 
 	return cmocka_run_group_tests(fd_budget, NULL, NULL);
