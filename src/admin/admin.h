@@ -42,6 +42,9 @@ struct admin_status {
 	bool stopping;
 	uint32_t worker_restarts;
 	uint64_t reloads_accepted, reloads_rejected;
+	/* what the logs did not take: full disk, no reader; see also
+	 * scoreboard_dropped_records */
+	uint64_t flow_records_lost, log_lines_lost;
 };
 
 struct admin_worker {

@@ -178,8 +178,14 @@ put_daemon(struct exposition *e, const struct admin_ops *ops,
 	    "workers that ended and were replaced", "");
 	exposition_uint(e, NULL, status->worker_restarts);
 	exposition_family(e, EXPOSITION_COUNTER, "nlbd_flow_log_lost_records",
-	    "flow log records that were lost because the log was slow", "");
-	exposition_uint(e, NULL, scoreboard_dropped_records(ops->scoreboard));
+	    "flow log records that were lost because the log was slow or full",
+	    "");
+	exposition_uint(e, NULL,
+	    scoreboard_dropped_records(ops->scoreboard) +
+		status->flow_records_lost);
+	exposition_family(e, EXPOSITION_COUNTER, "nlbd_event_log_lost_lines",
+	    "lines that standard error did not take at once", "");
+	exposition_uint(e, NULL, status->log_lines_lost);
 }
 
 /* ---- families with a sample for each of something --------------------- */

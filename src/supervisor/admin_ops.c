@@ -1,6 +1,7 @@
 /* What the admin interface may ask of the daemon. */
 #include <string.h>
 
+#include "base/log.h"
 #include "supervisor/daemon.h"
 
 static const struct conf *
@@ -31,6 +32,8 @@ get_status(void *owner, struct admin_status *out)
 	    .worker_restarts = d->workers.restarts,
 	    .reloads_accepted = d->n_reloads[ADMIN_VERDICT_ACCEPTED],
 	    .reloads_rejected = d->n_reloads[ADMIN_VERDICT_REJECTED],
+	    .flow_records_lost = d->flow_log.dropped,
+	    .log_lines_lost = log_dropped(),
 	};
 }
 

@@ -330,7 +330,10 @@ start_signals(struct daemon *d)
 	    {SIGUSR2, on_upgrade},
 	};
 
+	/* A reader that is gone, a log as large as RLIMIT_FSIZE allows: the
+	 * write says so. */
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN);
 	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
 		int rc;
 

@@ -129,6 +129,7 @@ every_series_is_there_from_the_start(void **state)
 	    "nlbd_config_last_reload_successful 1",
 	    "nlbd_worker_restarts_total 0",
 	    "nlbd_flow_log_lost_records_total 0",
+	    "nlbd_event_log_lost_lines_total 0",
 	    "nlbd_listener_connect_duration_seconds_count{listener=\"inside\"}"
 	    " 0",
 	    "nlbd_listener_connect_duration_seconds_bucket{listener=\"inside\""
@@ -197,6 +198,8 @@ the_config_and_its_reloads_show(void **state)
 	r->fake.status.reloads_accepted = 3;
 	r->fake.status.reloads_rejected = 2;
 	r->fake.status.worker_restarts = 5;
+	r->fake.status.flow_records_lost = 7;
+	r->fake.status.log_lines_lost = 9;
 	text = page(r, false);
 	expect_line(text, "nlbd_config_info{hash=\"0000000000000abc\"} 1");
 	expect_line(text, "nlbd_config_last_reload_successful 0");
@@ -205,6 +208,8 @@ the_config_and_its_reloads_show(void **state)
 	expect_line(
 	    text, "nlbd_config_last_reload_timestamp_seconds 1785578400.000");
 	expect_line(text, "nlbd_worker_restarts_total 5");
+	expect_line(text, "nlbd_flow_log_lost_records_total 7");
+	expect_line(text, "nlbd_event_log_lost_lines_total 9");
 	expect_line(text, "nlbd_build_info{version=\"" NLBD_VERSION "\"} 1");
 	expect_line(text, "nlbd_load_balancer_info{load_balancer="
 			  "\"smtp-submission\",zone=\"\"} 1");

@@ -1,0 +1,68 @@
+"""Signals and limits that are not meant for nlbd: nothing ends of them."""
+import os
+import signal
+
+import pytest
+
+from lab import http, ini
+from lab.live import live_flows
+from lab.load import EchoTargets, sessions
+from lab.netns import FRONT4, TARGET4
+from lab.process import Process
+from lab.prometheus import parse
+from lab.wait import wait_until
+
+pytestmark = pytest.mark.quick
+
+FILE_SIZE = 4096
+FLOWS = 200
+# Those that a supervisor and a worker have no use for. (SIGUSR2 asks for an
+# upgrade, and is answered.)
+STRAY = ("SIGPIPE", "SIGCHLD", "SIGURG", "SIGWINCH", "SIGUSR1", "SIGUSR2",
+         "SIGCONT", "SIGXFSZ")
+# To a worker alone: the supervisor decides over its life.
+STRAY_WORKER = (*STRAY, "SIGTERM", "SIGINT", "SIGHUP")
+
+
+@pytest.fixture
+def echo(network):
+    with EchoTargets(network, TARGET4[:1], ini.TARGET_PORT) as targets:
+        yield targets
+
+
+def test_stray_signals_end_nothing(network, start_nlbd, echo):
+    nlbd = start_nlbd(ini.base(MaxFlowsPerSource=0))
+    workers = nlbd.worker_pids()
+    with live_flows(network, nlbd.address, 10) as flows:
+        for name in STRAY:
+            os.kill(nlbd.process.pid, getattr(signal, name))
+        for name in STRAY_WORKER:
+            for pid in workers.values():
+                os.kill(pid, getattr(signal, name))
+        assert sessions(network, nlbd.address, 100).failed == {}
+        assert all(flow.echoes() for flow in flows)
+    assert nlbd.worker_pids() == workers
+
+
+def test_a_flow_log_at_the_file_size_limit_costs_lines_alone(
+        network, start_nlbd, echo):
+    """RLIMIT_FSIZE comes with a signal that kills by default. What is lost is
+    counted, to the line."""
+    nlbd = start_nlbd(ini.base(MaxFlowsPerSource=0,
+                               HttpListen=f"{FRONT4}:{http.PORT}"))
+    workers = nlbd.worker_pids()
+    limit = Process(["prlimit", f"--pid={nlbd.process.pid}",
+                     f"--fsize={FILE_SIZE}"]).start()
+    assert limit.wait(10) == 0
+    assert sessions(network, nlbd.address, FLOWS).failed == {}
+
+    def lost():
+        page = http.ask(network.client, FRONT4, "/metrics").text
+        return parse(page)["nlbd_flow_log_lost_records_total"]
+
+    wait_until(lambda: len(nlbd.flow_log()) + lost() == FLOWS, 10,
+               "every flow is in the log or counted")
+    assert lost() > 0 and len(nlbd.flow_log()) > 0
+    assert nlbd.flow_log_path.stat().st_size <= FILE_SIZE
+    assert sessions(network, nlbd.address, 50).failed == {}
+    assert nlbd.worker_pids() == workers
