@@ -8,8 +8,9 @@ import subprocess
 import sys
 import time
 
+from .flood import measure_flood
 from .forwarders import HAProxy, Nginx, Nlbd
-from .processes import machine_busy_ns, rss_bytes, slab_bytes
+from .processes import Process, machine_busy_ns, rss_bytes, slab_bytes
 
 WARM_FLOWS = 100
 USER_SPACE = ("nlbd", "haproxy", "nginx")
@@ -165,6 +166,31 @@ def sizes(run, forwarder, size, is_warm_up):
             "cpu_us_per_message": used.per(unit["done"])}
 
 
+TRACED_SESSIONS = 1000
+
+
+def syscalls(run, forwarder, _, is_warm_up):
+    """System calls for each session, by name, of all the forwarder's
+    processes. strace makes them slow; what is counted stays the same."""
+    if is_warm_up:
+        return None
+    counts = run.directory / f"strace-{forwarder.name}"
+    tracer = Process(["strace", "-f", "-c", "-o", counts, *(
+        word for pid in forwarder.pids() for word in ("-p", pid))],
+        run.directory / f"strace-{forwarder.name}.log")
+    try:
+        tracer.wait_for(lambda: tracer.text().count("attached")
+                        >= len(forwarder.pids()), 10, "strace is attached")
+        run.peers.nlbbench(forwarder.address("target"), "smtp", "--units",
+                           TRACED_SESSIONS, "--flows", 50)
+    finally:
+        tracer.stop()
+    found = {name: int(calls) / TRACED_SESSIONS for calls, name in re.findall(
+        r"^ *[\d.]+ +[\d.]+ +\d+ +(\d+) +(?:\d+ +)?(\w+)$",
+        counts.read_text(), re.M) if name != "total"}
+    return {"all": sum(found.values()), **found}
+
+
 def flows(run, forwarder, count, is_warm_up):
     """The cost of an exchange while so many flows take turns."""
     if is_warm_up:
@@ -293,11 +319,14 @@ PARTS = {
     "pingpong": interleaved_part(
         pingpong, (*USER_SPACE, "direct", "nft-dnat")),
     "bulk": interleaved_part(bulk),
+    "syscalls": interleaved_part(syscalls, USER_SPACE,
+                                 rounds="memory_rounds"),
     "memory": measure_memory,
     "flows": interleaved_part(flows, USER_SPACE, "flow_counts",
                               "flow_rounds"),
     "sizes": interleaved_part(sizes, (*USER_SPACE, "direct"), "size_steps",
                               "flow_rounds"),
     "workers": measure_workers,
+    "flood": measure_flood,
     "scale": measure_scale,  # gives rules, targets and reload
 }

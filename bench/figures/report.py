@@ -32,6 +32,17 @@ FIGURES = [
     ("workers", "sessions_per_s", "SMTP sessions by workers (nlbbench)", "/s"),
     ("workers", "cpu_us_per_session", "forwarder CPU per session by workers",
      "us"),
+    ("flood", "syn_per_s", "SYNs from denied sources, at the least priority",
+     "/s"),
+    ("flood", "dropped_by_kernel", "of these, dropped by the kernel at the "
+     "listening socket", "share"),
+    ("flood", "idle_cpu_ms_per_s", "nlbd's CPU with nothing to do", "ms/s"),
+    ("flood", "flood_cpu_ms_per_s", "nlbd's CPU with nothing but the SYNs",
+     "ms/s"),
+    ("flood", "quiet_p99_us", "64-byte exchange at 500 /s, p99, no flood",
+     "us"),
+    ("flood", "flood_p99_us", "64-byte exchange at 500 /s, p99, during the "
+     "flood", "us"),
     ("rules", "cpu_us_per_flow", "worker's CPU per new flow, by "
      "security-group rules", "us"),
     ("targets", "cpu_us_per_flow", "worker's CPU per new flow, by targets",
@@ -138,6 +149,16 @@ GOALS = [
          title="user memory per idle flow, B"),
     FlatGoal("flows", "cpu_us_per_exchange", "most", 1.15,
              title="cost of an exchange, most flows beside fewest"),
+    Goal("syscalls", "all", "most", 1.0, "haproxy",
+         "system calls per SMTP session"),
+    Goal("syscalls", "all", "most", 1.0, "nginx",
+         "system calls per SMTP session"),
+    Goal("flood", "flood_cpu_ms_per_s", "most", 1,
+         title="nlbd's CPU during a flood of denied SYNs, ms/s"),
+    Goal("flood", "dropped_by_kernel", "least", 1,
+         title="denied SYNs dropped by the kernel, share"),
+    Goal("flood", "p99_ratio", "most", 1.05,
+         title="p99 of allowed clients, during the flood beside before"),
     FlatGoal("rules", "cpu_us_per_flow", "most", 1.10,
              title="cost of a new flow, 10,000 rules beside one"),
     Goal("reload", "reload_alone_ms", "most", 50,
@@ -204,6 +225,21 @@ def print_axis(results, part, key, show):
                  + "".join(f"{ratio:>9}" for ratio in ratios))
 
 
+def print_syscalls(results, show):
+    """A line for each call that anybody makes once in ten sessions."""
+    names = results.forwarders("syscalls")
+    calls = {key for record in results.records if record["part"] == "syscalls"
+             for key in record["values"]}
+    medians = {call: [results.median("syscalls", call, name) or 0
+                      for name in names] for call in calls}
+    show("\nsystem calls per SMTP session (strace -c, nlbbench)")
+    show(f"  {'':14}" + "".join(f"{name:>10}" for name in names))
+    for call in sorted(calls, key=lambda call: -max(medians[call])):
+        if max(medians[call]) >= 0.1:
+            show(f"  {call:14}"
+                 + "".join(f"{count:10.1f}" for count in medians[call]))
+
+
 def print_goals(results, show):
     show("\nGoals (median of the rounds' ratios, and where it lies with "
          "95 % confidence)")
@@ -230,4 +266,6 @@ def print_all(results, show=print):
             show(f"\n{title} ({unit})")
             (print_table if places == [None] else print_axis)(
                 results, part, key, show)
+    if "syscalls" in results.parts():
+        print_syscalls(results, show)
     print_goals(results, show)

@@ -39,6 +39,9 @@ class Topology:
         for namespace in (self.client, self.forwarder, self.server):
             for key, value in SYSCTLS.items():
                 namespace.sysctl(key, value)
+        # A SYN flood's sources are nowhere.
+        for device in ("all", "front"):
+            self.forwarder.sysctl(f"net.ipv4.conf.{device}.rp_filter", 0)
 
     def close(self):
         self.network.close()

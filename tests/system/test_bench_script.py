@@ -30,18 +30,23 @@ def test_short_run_writes_tables_json_csv_and_plots(tmp_path):
     done = subprocess.run(
         [sys.executable, SCRIPT, "--quick", "--rounds", "1", "--build", BUILD,
          "--out", tmp_path, "--only", "session", "--only", "pingpong",
-         "--only", "memory"],
+         "--only", "syscalls", "--only", "memory", "--only", "flood"],
         capture_output=True, text=True, timeout=280, check=False)
     # 1: a goal is missed, as it may be on a busy machine.
     assert done.returncode in (0, 1), done.stdout + done.stderr
     assert "forwarder CPU per SMTP session (nlbbench)" in done.stdout
     assert "user memory per idle flow, B: at most 600" in done.stdout
     results = Results.load(tmp_path / "results.json")
-    assert results.parts() == ["session", "pingpong", "memory"]
+    assert results.parts() == ["session", "pingpong", "syscalls", "memory",
+                               "flood"]
     assert {"nlbd", "haproxy", "nginx", "direct", "nft-dnat",
             "socat"} <= set(results.forwarders("session"))
     for name in results.forwarders("session"):
         assert results.median("session", "sessions_per_s", name) > 0
+    # Of any forwarder, at least: 7 reads and 7 writes on either side.
+    assert results.median("syscalls", "all", "nlbd") > 28
+    assert results.median("flood", "dropped_by_kernel", "nlbd") == 1
+    assert results.median("flood", "flood_cpu_ms_per_s", "nlbd") < 50
     with open(tmp_path / "results.csv") as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == sum(len(r["values"]) for r in results.records)

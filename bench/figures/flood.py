@@ -1,0 +1,74 @@
+"""SYNs from sources that the security group denies: what they cost nlbd, and
+what its clients notice."""
+
+import contextlib
+import pathlib
+import re
+import sys
+import time
+
+from .processes import Process
+
+FLOOD = pathlib.Path(__file__).with_name("syn_flood.py")
+RATE = 500  # of the clients, so that the machine is not busy with them
+
+
+def kernel_drops(run):
+    """What nlbd's filter has dropped at the listening sockets."""
+    done = run.topology.forwarder.run("ss", "-Htlnm")
+    return sum(map(int, re.findall(r",d(\d+)\)", done.stdout)))
+
+
+@contextlib.contextmanager
+def flood(run, to, values):
+    """At the least priority: it takes what the clients leave of the CPUs."""
+    dropped = -kernel_drops(run)
+    sender = Process(run.topology.client.command(
+        ["nice", "-n", 19, sys.executable, FLOOD, *to]),
+        run.directory / "flood.log")
+    try:
+        sender.wait_for(lambda: "flooding" in sender.text(), 10,
+                        "the flood has begun")
+        yield
+    finally:
+        sender.stop()
+    sent, seconds = re.search(r"sent (\d+) in (\S+)", sender.text()).groups()
+    dropped += kernel_drops(run)
+    values["syn_per_s"] = int(sent) / float(seconds)
+    values["dropped_by_kernel"] = dropped / int(sent)
+
+
+def ask(run, to):
+    result = run.peers.nlbbench(
+        to, "pingpong", "--rate", RATE, "--flows", 50, "--warm-up", 0.5,
+        "--duration", run.options.seconds)
+    return result["units"]["exchange"]["latency_us"]
+
+
+def measure_flood(run):
+    nlbd = next(f for f in run.forwarders if f.name == "nlbd")
+    to = nlbd.address("target")
+    nlbd.start(run.directory)
+    try:
+        for number in range(run.options.rounds):
+            values = {}
+            quiet = ask(run, to)
+            with flood(run, to, values):
+                loud = ask(run, to)
+            # Nobody but the flood: what nlbd then does is idling, or not.
+            idle_s = run.options.seconds
+            before = nlbd.cpu_ns()
+            time.sleep(idle_s)
+            idling = nlbd.running_cpu_ns() - before
+            before = nlbd.cpu_ns()
+            with flood(run, to, {}):
+                time.sleep(idle_s)
+                flooded = nlbd.running_cpu_ns() - before
+            run.add("flood", nlbd, None, number + 1, {
+                **values, "quiet_p99_us": quiet["p99"],
+                "flood_p99_us": loud["p99"],
+                "p99_ratio": loud["p99"] / quiet["p99"],
+                "idle_cpu_ms_per_s": idling / 1e6 / idle_s,
+                "flood_cpu_ms_per_s": flooded / 1e6 / idle_s})
+    finally:
+        nlbd.stop()
