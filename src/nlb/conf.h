@@ -124,7 +124,8 @@ struct conf_security_group {
 	char name[CONF_NAME_MAX + 1];
 	struct conf_rule *rules; /* owned; as written, both directions */
 	size_t n_rules;
-	struct sg_rule *inbound, *outbound; /* owned; prefix lists expanded */
+	/* owned; prefix lists expanded, sorted */
+	struct sg_rule *inbound, *outbound;
 	size_t n_inbound, n_outbound;
 	bool outbound_given; /* false: everything outbound is allowed */
 	unsigned line;

@@ -327,6 +327,7 @@ expand(struct conf_parser *p, const struct conf_security_group *group,
 			next++->cidr = prefixes->entries[j].cidr;
 		}
 	}
+	sg_rules_sort(list, n);
 	return list;
 }
 

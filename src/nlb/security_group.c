@@ -60,6 +60,15 @@ range_touches(
 	       memcmp(next->from, after, sizeof(after)) <= 0;
 }
 
+static bool
+ranges_are_sorted(const struct sg_range *r, size_t n)
+{
+	for (size_t i = 1; i < n; i++)
+		if (range_compare(&r[i - 1], &r[i]) > 0)
+			return false;
+	return true;
+}
+
 /* Sorts and merges in place; returns the new count. */
 static size_t
 ranges_normalise(struct sg_range *r, size_t n, size_t width)
@@ -68,7 +77,9 @@ ranges_normalise(struct sg_range *r, size_t n, size_t width)
 
 	if (n == 0)
 		return 0;
-	qsort(r, n, sizeof(*r), range_compare);
+	/* Those of one group are: conf sorts them once, for all listeners. */
+	if (!ranges_are_sorted(r, n))
+		qsort(r, n, sizeof(*r), range_compare);
 	for (size_t i = 1; i < n; i++) {
 		if (!range_touches(&r[last], &r[i], width)) {
 			r[++last] = r[i];
@@ -110,6 +121,29 @@ ranges_build(const struct sg_rule_list *lists, size_t n_lists, uint16_t port,
 	out->ranges = r;
 	out->n = ranges_normalise(r, n, family == ADDR_IPV4 ? 4 : 16);
 	return 0;
+}
+
+static int
+compare_rules(const void *a, const void *b)
+{
+	const struct sg_rule *x = a;
+	const struct sg_rule *y = b;
+	int order = addr_compare(&x->cidr.base, &y->cidr.base);
+
+	if (order != 0)
+		return order;
+	if (x->cidr.prefix_len != y->cidr.prefix_len)
+		return x->cidr.prefix_len < y->cidr.prefix_len ? -1 : 1;
+	if (x->port_from != y->port_from)
+		return x->port_from < y->port_from ? -1 : 1;
+	return x->port_to < y->port_to ? -1 : x->port_to > y->port_to;
+}
+
+void
+sg_rules_sort(struct sg_rule *rules, size_t n)
+{
+	if (n > 1)
+		qsort(rules, n, sizeof(*rules), compare_rules);
 }
 
 int

@@ -17,6 +17,9 @@ struct sg_rule {
 	uint16_t port_from, port_to; /* inclusive */
 };
 
+/* By address, then by the rest: their order decides nothing. */
+void sg_rules_sort(struct sg_rule *rules, size_t n);
+
 /* A sorted, merged set of address ranges per family: what some rules allow at
  * one port. Lookup is a binary search. */
 struct sg_range {

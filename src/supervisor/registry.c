@@ -353,13 +353,19 @@ free_slot(struct registry *r)
 }
 
 int
-registry_can_apply(const struct registry *r, const struct conf *conf)
+registry_can_apply(struct registry *r, const struct conf *conf)
 {
 	const struct registered_target *t;
-	size_t n = conf_count_targets(conf);
+	size_t n = 0;
 
 	TAILQ_FOREACH (t, &r->targets, entry)
 		n++;
+	for (size_t i = 0; i < conf->n_target_groups; i++) {
+		const struct conf_target_group *tg = &conf->target_groups[i];
+
+		for (size_t j = 0; j < tg->n_targets; j++)
+			n += find(r, tg->name, &tg->targets[j].addr) == NULL;
+	}
 	return n <= SB_TARGETS ? 0 : -ENOSPC;
 }
 

@@ -67,8 +67,8 @@ void registry_init(struct registry *r, struct scoreboard *sb,
     void (*end_flows)(void *, uint16_t, enum flow_end_reason), void *owner);
 void registry_fini(struct registry *r);
 
-/* Enough slots for conf's targets beside those in use? 0 or -ENOSPC. */
-int registry_can_apply(const struct registry *r, const struct conf *conf);
+/* Enough slots for conf's new targets beside those in use? 0 or -ENOSPC. */
+int registry_can_apply(struct registry *r, const struct conf *conf);
 /* Registers, deregisters, updates; conf must outlive the registry's use of it
  * (until the next apply). Slots for each target of conf in its order go into
  * slots[]. 0 or -ENOMEM (then some targets are missing: treat as fatal). */

@@ -454,14 +454,21 @@ config_that_does_not_fit_beside_the_draining_is_refused(void **state)
 	struct fixture *f = *state;
 	struct registered_target *fill =
 	    calloc(SB_TARGETS, sizeof(struct registered_target));
+	struct conf *more;
 
 	assert_non_null(fill);
+	more = f->confs[f->n_confs++] =
+	    conf_from_text("[listener l]\nPort = 587\nSecurityGroups = none\n"
+			   "DefaultActions = forward:a\n"
+			   "[target-group a]\nPort = 25\n" ONE TWO);
 	apply(f, 0, ONE, "");
 	for (size_t i = 0; i < SB_TARGETS - 2; i++)
 		TAILQ_INSERT_TAIL(&f->registry.targets, &fill[i], entry);
-	assert_errno(registry_can_apply(&f->registry, f->confs[0]), 0);
+	assert_errno(registry_can_apply(&f->registry, more), 0);
 	TAILQ_INSERT_TAIL(&f->registry.targets, &fill[SB_TARGETS - 2], entry);
-	assert_errno(registry_can_apply(&f->registry, f->confs[0]), -ENOSPC);
+	assert_errno(registry_can_apply(&f->registry, more), -ENOSPC);
+	/* Those that stay need no second slot. */
+	assert_errno(registry_can_apply(&f->registry, f->confs[1]), 0);
 	for (size_t i = 0; i < SB_TARGETS - 1; i++)
 		TAILQ_REMOVE(&f->registry.targets, &fill[i], entry);
 	free(fill);

@@ -287,6 +287,32 @@ the_order_of_many_targets_means_nothing(void **state)
 }
 
 static void
+the_order_of_rules_means_nothing(void **state)
+{
+	static const char *const texts[] = {
+	    BASE "[security-group t]\n"
+		 "Inbound.a = Protocol=tcp,PortRange=25,Source=10.0.0.0/8\n"
+		 "Inbound.b = Protocol=tcp,PortRange=25,Source=9.0.0.0/8\n"
+		 "Inbound.c = Protocol=tcp,PortRange=25,Source=2001:db8::/32\n",
+	    BASE "[security-group t]\n"
+		 "Inbound.c = Protocol=tcp,PortRange=25,Source=2001:db8::/32\n"
+		 "Inbound.b = Protocol=tcp,PortRange=25,Source=9.0.0.0/8\n"
+		 "Inbound.a = Protocol=tcp,PortRange=25,Source=10.0.0.0/8\n",
+	};
+	struct conf *old_conf = conf_of(texts[0]);
+	struct conf *new_conf = conf_of(texts[1]);
+	struct conf_diags diags = {0};
+	struct conf_diff diff;
+
+	(void)state;
+	assert_errno(conf_diff(old_conf, new_conf, &diff, &diags), 0);
+	assert_u64(diff.rules_changed, 0);
+	conf_diags_fini(&diags);
+	conf_destroy(old_conf);
+	conf_destroy(new_conf);
+}
+
+static void
 a_summary_is_cut_to_its_buffer(void **state)
 {
 	const struct conf_diff diff = {
@@ -308,6 +334,7 @@ main(void)
 	    cmocka_unit_test(keys_of_a_running_daemon_cannot_change),
 	    cmocka_unit_test(a_key_that_is_gone_is_missed_in_its_section),
 	    cmocka_unit_test(the_order_of_many_targets_means_nothing),
+	    cmocka_unit_test(the_order_of_rules_means_nothing),
 	    cmocka_unit_test(a_summary_is_cut_to_its_buffer),
 	};
 
