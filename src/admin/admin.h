@@ -93,8 +93,13 @@ typedef void (*admin_verdict_cb)(void *arg, bool accepted, const char *text);
 typedef void (*admin_flows_cb)(
     void *arg, const struct flow_record *records, size_t n, uint32_t missing);
 
+struct events;
+struct history;
+
 struct admin_ops {
 	void *owner;
+	const struct events *events;
+	const struct history *history;
 	struct scoreboard *scoreboard;
 	const struct conf *(*conf)(void *owner);
 	void (*status)(void *owner, struct admin_status *out);

@@ -292,6 +292,14 @@ static const struct admin_route routes[] = {
     {"GET", "/v1/listener-attributes", admin_handle_listener_attributes,
 	{"listener"}, false},
     {"GET", "/v1/flows", handle_flows, {"limit", "target", "listener"}, false},
+    {"GET", "/v1/events", admin_handle_events, {"since"}, false},
+    {"GET", "/v1/history", admin_handle_history, {"since"}, false},
+    {"GET", "/", admin_handle_page, {NULL}, false},
+    {"GET", "/app.js", admin_handle_page, {NULL}, false},
+    {"GET", "/charts.js", admin_handle_page, {NULL}, false},
+    {"GET", "/chart.min.js", admin_handle_page, {NULL}, false},
+    {"GET", "/style.css", admin_handle_page, {NULL}, false},
+    {"GET", "/icon.svg", admin_handle_page, {NULL}, false},
     {"GET", "/metrics", handle_metrics, {NULL}, false},
     {"GET", "/v1/metrics", handle_metric_list, {"by", "name"}, false},
     {"GET", "/healthz", admin_handle_healthz, {NULL}, false},
@@ -419,6 +427,7 @@ check_head(struct admin_request *request, const char *url, const char *method)
 		    "MethodNotAllowed", "%s takes %s", request->route->path,
 		    request->route->method);
 	} else if (!refuses_body(request)) {
+		request->path = request->route->path;
 		MHD_get_connection_values(request->connection,
 		    MHD_GET_ARGUMENT_KIND, find_unknown_param, request);
 	}
@@ -429,8 +438,6 @@ add_headers(const struct admin_request *request, struct MHD_Response *response)
 {
 	static const char *const headers[][2] = {
 	    {MHD_HTTP_HEADER_CACHE_CONTROL, "no-store"},
-	    {MHD_HTTP_HEADER_CONTENT_SECURITY_POLICY,
-		"default-src 'none'; frame-ancestors 'none'"},
 	    {"X-Content-Type-Options", "nosniff"},
 	    {"Cross-Origin-Resource-Policy", "same-origin"},
 	};
@@ -441,6 +448,11 @@ add_headers(const struct admin_request *request, struct MHD_Response *response)
 					  : request->content_type);
 	for (i = 0; i < sizeof(headers) / sizeof(headers[0]); i++)
 		MHD_add_response_header(response, headers[i][0], headers[i][1]);
+	MHD_add_response_header(response,
+	    MHD_HTTP_HEADER_CONTENT_SECURITY_POLICY,
+	    request->policy == NULL
+		? "default-src 'none'; frame-ancestors 'none'"
+		: request->policy);
 	if (request->http_status == MHD_HTTP_METHOD_NOT_ALLOWED)
 		MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW,
 		    request->admin->read_only ? "GET, HEAD"

@@ -84,6 +84,8 @@ struct admin_request {
 	char *body;           /* owned, ANSWERED; NULL = out of memory */
 	size_t n_body;
 	const char *content_type;
+	const char *path;   /* of its route */
+	const char *policy; /* of its content; NULL: it may load nothing */
 	struct view_flow_query flow_query;
 	char *upload; /* owned; the body that came with it */
 	size_t n_upload;
@@ -172,5 +174,10 @@ void admin_handle_listener_attributes(struct admin_request *request);
 void admin_handle_healthz(struct admin_request *request);
 void admin_handle_readyz(struct admin_request *request);
 void admin_handle_zone_health(struct admin_request *request);
+
+/* page.c */
+void admin_handle_page(struct admin_request *request);
+void admin_handle_events(struct admin_request *request);
+void admin_handle_history(struct admin_request *request);
 
 #endif

@@ -289,8 +289,8 @@ format_prefix(char *dst, size_t size, enum log_level level)
 	    state.ident, log_level_name(level));
 }
 
-static void
-write_to_stderr(enum log_level level, const char *text)
+void
+log_to_stderr(enum log_level level, const char *text)
 {
 	char prefix[PREFIX_MAX];
 	char line[PREFIX_MAX + LOG_LINE_MAX + 1];
@@ -327,7 +327,7 @@ log_event(enum log_level level, const char *fmt, va_list ap)
 	if (state.sink != NULL)
 		state.sink(state.sink_arg, level, text);
 	else
-		write_to_stderr(level, text);
+		log_to_stderr(level, text);
 	errno = saved_errno;
 }
 

@@ -32,6 +32,9 @@ void log_init(const char *ident);
 void log_set_level(enum log_level level);
 /* NULL brings stderr back. */
 void log_set_sink(log_sink sink, void *arg);
+/* One line to stderr as it goes there without a sink: for sinks that only
+ * want to look on. */
+void log_to_stderr(enum log_level level, const char *text);
 /* "error" ... "debug"; returns 0 or -EINVAL with *out untouched. */
 int log_level_parse(const char *text, enum log_level *out);
 const char *log_level_name(enum log_level level);

@@ -164,6 +164,8 @@ daemon_fill_ops(struct daemon *d, struct admin_ops *ops)
 	*ops = (struct admin_ops){
 	    .owner = d,
 	    .scoreboard = d->sb,
+	    .events = &d->events,
+	    .history = &d->history,
 	    .conf = get_conf,
 	    .status = get_status,
 	    .each_worker = each_worker,

@@ -210,6 +210,8 @@ on_tick(uv_timer_t *timer)
 
 	registry_tick(&d->registry, daemon_now_ms(d));
 	traffic_tick(&d->traffic, daemon_now_ms(d));
+	history_tick(
+	    &d->history, &d->admin_ops, daemon_now_ms(d), daemon_wall_ms());
 	daemon_settle_reloads(d);
 	daemon_settle_flows(d);
 }
@@ -505,6 +507,15 @@ clean_up(struct daemon *d)
 	scoreboard_detach(d->sb);
 }
 
+static void
+on_log_line(void *arg, enum log_level level, const char *text)
+{
+	struct daemon *d = arg;
+
+	events_add(&d->events, daemon_wall_ms(), level, text);
+	log_to_stderr(level, text);
+}
+
 int
 daemon_main(const struct daemon_options *options)
 {
@@ -517,6 +528,7 @@ daemon_main(const struct daemon_options *options)
 	d.options.conf_options.ask_machine = machine_ask;
 	d.lock_fd = d.admin_fd = d.conf_fd = d.sb_fd = -1;
 	d.flow_log.fd = d.http.fd = -1;
+	log_set_sink(on_log_line, &d);
 	d.start_ms = daemon_now_ms(&d);
 	d.start_wall_ms = daemon_wall_ms();
 	TAILQ_INIT(&d.reload_waiters);
@@ -533,5 +545,6 @@ daemon_main(const struct daemon_options *options)
 		return fail(EXIT_CODE_OS, "cannot make an event loop", rc);
 	rc = start(&d, conf);
 	clean_up(&d);
+	log_set_sink(NULL, NULL);
 	return rc;
 }

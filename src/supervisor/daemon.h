@@ -12,6 +12,8 @@
 #include <uv.h>
 
 #include "admin/admin.h"
+#include "admin/events.h"
+#include "admin/history.h"
 #include "health/checker.h"
 #include "ipc/scoreboard.h"
 #include "nlb/conf.h"
@@ -111,6 +113,8 @@ struct daemon {
 	struct traffic traffic;
 	struct checker *checker;
 	struct admin_ops admin_ops;
+	struct events events; /* of the log */
+	struct history history;
 	struct admin *admin;
 	struct http_listen http;
 	struct flow_log flow_log;

@@ -347,6 +347,8 @@ admin_fake_init(struct admin_fake *fake, uint64_t now_ms)
 	memset(fake, 0, sizeof(*fake));
 	fake->ops = (struct admin_ops){
 	    .owner = fake,
+	    .events = &fake->events,
+	    .history = &fake->history,
 	    .conf = fake_conf,
 	    .status = fake_status,
 	    .each_worker = fake_each_worker,

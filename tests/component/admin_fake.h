@@ -6,6 +6,8 @@
 #define TESTS_ADMIN_FAKE_H
 
 #include "admin/admin.h"
+#include "admin/events.h"
+#include "admin/history.h"
 
 #define FAKE_TARGETS 4
 #define FAKE_FLOWS 3
@@ -15,6 +17,8 @@ struct admin_fake {
 	struct conf conf;
 	struct conf_listener listeners[2];
 	struct conf_target_group groups[2];
+	struct events events;
+	struct history history;
 	struct scoreboard *scoreboard;
 	int scoreboard_fd;
 

@@ -1,0 +1,33 @@
+/*
+ * The last lines of the event log, for those who look at the dashboard: a ring
+ * in the daemon's memory.
+ */
+#ifndef ADMIN_EVENTS_H
+#define ADMIN_EVENTS_H
+
+#include <stdint.h>
+#include <jansson.h>
+
+#include "base/log.h"
+
+#define EVENTS_MAX 256
+
+struct event {
+	uint64_t wall_ms;
+	enum log_level level;
+	char text[LOG_LINE_MAX];
+};
+
+/* Zeroed: empty. The n-th event ever, from 1 on, has the id n. */
+struct events {
+	struct event ring[EVENTS_MAX];
+	uint64_t last_id;
+};
+
+void events_add(
+    struct events *e, uint64_t wall_ms, enum log_level level, const char *text);
+/* Those that are younger than the event since (0: all), oldest first, and the
+ * last id. A new reference, or NULL when out of memory. */
+json_t *events_view(const struct events *e, uint64_t since);
+
+#endif
