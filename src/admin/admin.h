@@ -126,7 +126,7 @@ struct admin_ops {
 	/* Changes the config in force, and the file unless runtime_only. Sets
 	 * *text (malloc, or NULL) before cb is called: notes, or with a
 	 * negative errno what is wrong: -ENOENT (no such section), -EINVAL
-	 * (the change), -ESHUTDOWN, -ENOMEM; others: not as things stand. */
+	 * (the change), -EBUSY (not as things stand), -ESHUTDOWN, -ENOMEM. */
 	int (*change)(void *owner, const struct conf_change *wanted,
 	    bool runtime_only, char **text, admin_verdict_cb cb, void *arg);
 };

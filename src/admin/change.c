@@ -11,6 +11,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+
+#include "base/log.h"
 
 /* One change on its way; all strings are its own. */
 struct admin_change {
@@ -413,12 +416,33 @@ answer_refused(struct admin_request *request, int rc, const char *text)
 }
 
 static void
+log_asked(const struct admin_request *request)
+{
+	const union MHD_ConnectionInfo *info = MHD_get_connection_info(
+	    request->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+	const struct admin_change *change = request->change;
+	char escaped[256];
+	struct ucred peer;
+	socklen_t len = sizeof(peer);
+
+	if (info == NULL || getsockopt(info->connect_fd, SOL_SOCKET,
+				SO_PEERCRED, &peer, &len) != 0)
+		return;
+	log_escape(
+	    escaped, sizeof(escaped), change->name, strlen(change->name));
+	log_info("%s of %s asked by uid %u, pid %d",
+	    conf_change_verb(change->wanted.kind), escaped, (unsigned)peer.uid,
+	    (int)peer.pid);
+}
+
+static void
 start(struct admin_request *request)
 {
 	const struct admin_ops *ops = request->admin->ops;
 	struct admin_change *change = request->change;
 	int rc;
 
+	log_asked(request);
 	request->op_pending = true;
 	rc = ops->change(ops->owner, &change->wanted, change->runtime_only,
 	    &change->notes, on_changed, request);

@@ -103,7 +103,8 @@ apply(struct change *c)
 	else if (rc == 0 && c->writes)
 		rc = config_file_commit(&c->disk, c->why, sizeof(c->why));
 	config_file_drop(&c->disk);
-	return rc;
+	/* Whatever it is, it is not about what the change says. */
+	return rc == 0 || rc == -ENOMEM ? rc : -EBUSY;
 }
 
 /* In how far the running config is not what the file says. */

@@ -1,7 +1,9 @@
 /* Replacing the config file: what stays of the old one, and what can happen. */
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -218,6 +220,25 @@ what_cannot_be_replaced_is_an_error(void **state)
 }
 
 static void
+full_disk_leaves_the_old_file(void **state)
+{
+	struct fixture *f = *state;
+	struct rlimit old, small;
+	int rc;
+
+	signal(SIGXFSZ, SIG_IGN);
+	assert_i64(getrlimit(RLIMIT_FSIZE, &old), 0);
+	small = (struct rlimit){.rlim_cur = 4, .rlim_max = old.rlim_max};
+	assert_i64(setrlimit(RLIMIT_FSIZE, &small), 0);
+	rc = prepare(f);
+	assert_i64(setrlimit(RLIMIT_FSIZE, &old), 0);
+	assert_errno(rc, -EFBIG);
+	assert_contains(f->why, "cannot write");
+	expect_content(f->path, OLD);
+	expect_gone(f->new_path);
+}
+
+static void
 expect_refused_as_nobody(struct fixture *f, const char *what)
 {
 	int rc;
@@ -265,6 +286,7 @@ main(void)
 	    TEST(removed_file_and_directory_in_its_place_are_named),
 	    TEST(leftover_of_a_crash_is_replaced),
 	    TEST(what_cannot_be_replaced_is_an_error),
+	    TEST(full_disk_leaves_the_old_file),
 	    TEST(missing_rights_are_named_with_the_way_out),
 	};
 #undef TEST

@@ -275,6 +275,35 @@ file_that_cannot_be_written_refuses_the_change(void **state)
 	rmdir(name);
 }
 
+static void
+removed_file_refuses_the_change(void **state)
+{
+	struct daemon_fixture *f = *state;
+
+	start(f);
+	assert_i64(unlink(f->config), 0);
+	assert_i64(post(f, "/v1/register-targets", TARGET("127.0.0.9", ""),
+		       "No such file or directory"),
+	    409);
+	expect_answer(f, "/v1/status", "\"generation\":1");
+}
+
+static void
+log_tells_who_asked(void **state)
+{
+	struct daemon_fixture *f = *state;
+	char text[96];
+
+	start(f);
+	assert_i64(
+	    post(f, "/v1/register-targets", TARGET("127.0.0.9", ""), NULL),
+	    200);
+	snprintf(text, sizeof(text),
+	    "register-targets of g asked by uid %u, pid %d",
+	    (unsigned)geteuid(), (int)getpid());
+	daemon_wait_log(f, text);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -292,6 +321,8 @@ main(int argc, char **argv)
 	    TEST(change_that_fits_the_running_config_alone_is_refused),
 	    TEST(file_changed_by_somebody_else_is_left_alone),
 	    TEST(file_that_cannot_be_written_refuses_the_change),
+	    TEST(removed_file_refuses_the_change),
+	    TEST(log_tells_who_asked),
 	};
 #undef TEST
 
