@@ -1,6 +1,5 @@
 /*
- * What follows from the command table: the command line, its mistakes, the
- * help.
+ * The command line and its mistakes, by the table of verbs.
  */
 #include "nlbctl/command.h"
 
@@ -13,29 +12,7 @@
 #include "nlbctl/format.h"
 
 #define NUMBER_MAX 100000
-#define HELP_WIDTH 78
-#define HELP_COLUMN 32 /* of the second column in a verb's help */
-#define NAMES_MAX 32   /* candidates of a "did you mean" */
-
-/* Options of every verb. */
-enum global_option {
-	OPTION_SOCKET,
-	OPTION_OUTPUT,
-	OPTION_HELP,
-	OPTION_VERSION,
-	OPTION_COUNT,
-};
-static const struct {
-	char letter;
-	const char *name, *arg, *help;
-} options[OPTION_COUNT] = {
-    [OPTION_SOCKET] = {'s', "socket", "SOCKET",
-	"nlbd's socket (NLBD_SOCKET, " COMMAND_DEFAULT_SOCKET ")"},
-    [OPTION_OUTPUT] = {'o', "output", "table|json",
-	"for people (the default) or for programs"},
-    [OPTION_HELP] = {'h', "help", NULL, "this text, or one verb's"},
-    [OPTION_VERSION] = {'V', "version", NULL, "the version"},
-};
+#define NAMES_MAX 48 /* candidates of a "did you mean" */
 
 /* One option as it stood on the command line. */
 struct raw_option {
@@ -104,8 +81,8 @@ fail_unknown_option(struct parser *parser, const struct raw_option *raw)
 
 	if (raw->name_len == 0)
 		return fail(parser, "unknown option '-%c'", raw->letter);
-	for (i = 0; i < OPTION_COUNT; i++)
-		names[n++] = options[i].name;
+	for (i = 0; i < COMMAND_OPTION_COUNT; i++)
+		names[n++] = command_options[i].name;
 	for (i = 0; command != NULL && command->params[i].option != NULL; i++)
 		names[n++] = command->params[i].option;
 	snprintf(name, sizeof(name), "%.*s", (int)raw->name_len, raw->name);
@@ -123,20 +100,21 @@ raw_is(const struct raw_option *raw, char letter, const char *name)
 	       strncmp(raw->name, name, raw->name_len) == 0;
 }
 
-/* The value: attached, or the next word. */
-static int
+/* The value: attached, or the next word. NULL: there is none, and the error
+ * says so. */
+static const char *
 take_value(struct parser *parser, const struct raw_option *raw,
-    const char *name, const char *arg, const char **out)
+    const char *name, const char *arg)
 {
-	if (raw->value != NULL)
-		*out = raw->value;
-	else if (parser->next < parser->argc)
-		*out = parser->argv[parser->next++];
-	else
-		return fail(parser, "option '--%s' needs %s", name, arg);
-	if (**out == '\0')
-		return fail(parser, "option '--%s' needs %s", name, arg);
-	return 0;
+	const char *value = raw->value;
+
+	if (value == NULL && parser->next < parser->argc)
+		value = parser->argv[parser->next++];
+	if (value == NULL || value[0] == '\0') {
+		(void)fail(parser, "option '--%s' needs %s", name, arg);
+		return NULL;
+	}
+	return value;
 }
 
 static int
@@ -154,24 +132,24 @@ set_output(struct parser *parser, const char *value)
 
 static int
 set_global(struct parser *parser, const struct raw_option *raw,
-    enum global_option option)
+    enum command_option_id option)
 {
 	const char *value;
-	int rc;
 
-	if (options[option].arg == NULL) {
+	if (command_options[option].arg == NULL) {
 		if (raw->value != NULL)
 			return fail(parser, "option '--%s' takes no value",
-			    options[option].name);
-		parser->line.action =
-		    option == OPTION_HELP ? COMMAND_HELP : COMMAND_VERSION;
+			    command_options[option].name);
+		parser->line.action = option == COMMAND_OPTION_HELP
+					  ? COMMAND_HELP
+					  : COMMAND_VERSION;
 		return 0;
 	}
-	rc = take_value(
-	    parser, raw, options[option].name, options[option].arg, &value);
-	if (rc != 0)
-		return rc;
-	if (option == OPTION_OUTPUT)
+	value = take_value(parser, raw, command_options[option].name,
+	    command_options[option].arg);
+	if (value == NULL)
+		return -EINVAL;
+	if (option == COMMAND_OPTION_OUTPUT)
 		return set_output(parser, value);
 	parser->line.socket = value;
 	return 0;
@@ -227,17 +205,18 @@ find_param_anywhere(const struct raw_option *raw)
 }
 
 /* A flag's value is there when the flag is. */
-static int
+static const char *
 take_param_value(struct parser *parser, const struct raw_option *raw,
-    const struct command_param *param, const char **out)
+    const struct command_param *param)
 {
 	if ((param->flags & COMMAND_FLAG) == 0)
-		return take_value(parser, raw, param->option, param->arg, out);
-	if (raw->value != NULL && raw->value != flag_given)
-		return fail(
+		return take_value(parser, raw, param->option, param->arg);
+	if (raw->value != NULL && raw->value != flag_given) {
+		(void)fail(
 		    parser, "option '--%s' takes no value", param->option);
-	*out = flag_given;
-	return 0;
+		return NULL;
+	}
+	return flag_given;
 }
 
 /* The words of a list up to the next option. */
@@ -267,19 +246,21 @@ set_verb_option(struct parser *parser, struct raw_option *raw)
 			return fail_unknown_option(parser, raw);
 		if (parser->n_pending == COMMAND_PARAMS_MAX)
 			return fail(parser, "too many options");
-		rc = take_param_value(parser, raw, param, &raw->value);
-		if (rc == 0)
-			parser->pending[parser->n_pending++] = *raw;
-		return rc;
+		raw->value = take_param_value(parser, raw, param);
+		if (raw->value == NULL)
+			return -EINVAL;
+		parser->pending[parser->n_pending++] = *raw;
+		return 0;
 	}
 	i = find_param(command, raw);
 	if (i < 0)
 		return fail_unknown_option(parser, raw);
 	param = &command->params[i];
 	is_last = raw->value == NULL && (param->flags & COMMAND_LIST) != 0;
-	rc = take_param_value(parser, raw, param, &value);
-	if (rc == 0)
-		rc = set_param(parser, (size_t)i, value);
+	value = take_param_value(parser, raw, param);
+	if (value == NULL)
+		return -EINVAL;
+	rc = set_param(parser, (size_t)i, value);
 	if (rc == 0 && is_last)
 		take_more(parser, (size_t)i);
 	return rc;
@@ -302,9 +283,11 @@ parse_option(struct parser *parser, const char *word)
 		raw.letter = word[1];
 		raw.value = word[2] == '\0' ? NULL : word + 2;
 	}
-	for (i = 0; i < OPTION_COUNT; i++) {
-		if (raw_is(&raw, options[i].letter, options[i].name))
-			return set_global(parser, &raw, (enum global_option)i);
+	for (i = 0; i < COMMAND_OPTION_COUNT; i++) {
+		if (raw_is(&raw, command_options[i].letter,
+			command_options[i].name))
+			return set_global(
+			    parser, &raw, (enum command_option_id)i);
 	}
 	return set_verb_option(parser, &raw);
 }
@@ -322,14 +305,28 @@ find_command(const char *verb)
 }
 
 static int
+set_operand(struct parser *parser, const char *word)
+{
+	const struct command *command = parser->line.command;
+
+	if (command->operand == NULL)
+		return fail(
+		    parser, "%s takes no argument '%s'", command->verb, word);
+	if (parser->line.operand != NULL)
+		return fail(parser, "%s takes one %s only, not '%s' too",
+		    command->verb, command->operand, word);
+	parser->line.operand = word;
+	return 0;
+}
+
+static int
 parse_verb(struct parser *parser, const char *word)
 {
 	size_t i;
 	int rc;
 
 	if (parser->line.command != NULL)
-		return fail(parser, "%s takes no argument '%s'",
-		    parser->line.command->verb, word);
+		return set_operand(parser, word);
 	if (strcmp(word, "help") == 0 && !parser->help_verb) {
 		parser->help_verb = true;
 		parser->line.action = COMMAND_HELP;
@@ -353,6 +350,9 @@ check_complete(struct parser *parser)
 
 	if (command == NULL)
 		return fail(parser, "no verb given");
+	if (command->operand_required && parser->line.operand == NULL)
+		return fail(
+		    parser, "%s needs %s", command->verb, command->operand);
 	for (size_t i = 0; command->params[i].option != NULL; i++) {
 		const struct command_param *param = &command->params[i];
 
@@ -396,71 +396,12 @@ command_line_parse(int argc, char *const *argv, struct command_line *line,
 	return 0;
 }
 
-/* The synopsis of a verb, in lines that fit every terminal. */
-static void
-help_synopsis(FILE *file, const struct command *command)
+const char *
+command_line_value(const struct command_line *line, const char *option)
 {
-	int column = fprintf(file, "usage: nlbctl %s", command->verb);
-
-	for (const struct command_param *param = command->params;
-	     param->option != NULL; param++) {
-		bool required = (param->flags & COMMAND_REQUIRED) != 0;
-		char text[HELP_WIDTH];
-		int n = snprintf(text, sizeof(text), " %s--%s%s%s%s",
-		    required ? "" : "[", param->option,
-		    param->arg == NULL ? "" : " ",
-		    param->arg == NULL ? "" : param->arg, required ? "" : "]");
-
-		if (column + n > HELP_WIDTH)
-			column = fprintf(file, "\n%6s", "") - 1;
-		column += fprintf(file, "%s", text);
+	for (size_t i = 0; line->command->params[i].option != NULL; i++) {
+		if (strcmp(line->command->params[i].option, option) == 0)
+			return line->values[i];
 	}
-	fputc('\n', file);
-}
-
-static void
-help_verb(FILE *file, const struct command *command)
-{
-	const struct command_param *param;
-
-	help_synopsis(file, command);
-	fprintf(file, "\n%s: %s.\n", command->verb, command->help);
-	if (command->params[0].option != NULL)
-		fputc('\n', file);
-	for (param = command->params; param->option != NULL; param++) {
-		int used = fprintf(file, "  --%s %s", param->option,
-		    param->arg == NULL ? "" : param->arg);
-
-		/* What is too long for the column pushes the text down. */
-		fprintf(file, "%s%*s%s\n", used < HELP_COLUMN ? "" : "\n",
-		    used < HELP_COLUMN ? HELP_COLUMN - used : HELP_COLUMN, "",
-		    param->help);
-	}
-}
-
-void
-command_help(FILE *file, const struct command *command)
-{
-	size_t i;
-
-	if (command != NULL) {
-		help_verb(file, command);
-		return;
-	}
-	fputs("usage: nlbctl [-s SOCKET] [-o table|json] VERB [OPTION ...]\n\n"
-	      "Verbs:\n",
-	    file);
-	for (i = 0; i < n_commands; i++)
-		fprintf(
-		    file, "  %-31s%s\n", commands[i].verb, commands[i].help);
-	fprintf(file, "  %-31s%s\n\nOptions:\n", "help [VERB]",
-	    "this text, or one verb's options");
-	for (i = 0; i < OPTION_COUNT; i++)
-		fprintf(file, "  -%c, --%s %-*s%s\n", options[i].letter,
-		    options[i].name, (int)(18 - strlen(options[i].name)),
-		    options[i].arg == NULL ? "" : options[i].arg,
-		    options[i].help);
-	fputs("\nnlbctl(8) explains the columns, states, reasons and exit "
-	      "codes.\n",
-	    file);
+	return NULL;
 }

@@ -20,7 +20,9 @@ enum {
 	COMMAND_REQUIRED = 1 << 2,
 	/* As the AWS CLI's shorthand: Name=value,Name=value. */
 	COMMAND_FIELDS = 1 << 3,
-	COMMAND_LIST = 1 << 4, /* several of them, with blanks between */
+	COMMAND_LIST = 1 << 4,  /* several of them, with blanks between */
+	COMMAND_WORDS = 1 << 5, /* arg lists all that may stand there: a|b */
+	COMMAND_FILE = 1 << 6,
 };
 
 /* An option of one verb. A GET's value goes into the query, a POST's into the
@@ -36,6 +38,20 @@ struct command_param {
 /* 0, -EPROTO (the object is not what nlbd answers) or -ENOMEM. */
 typedef int (*command_show)(const json_t *root, const struct output *out);
 
+struct command_line;
+
+struct command_run {
+	const struct command_line *line;
+	const char *socket_path;
+	const struct output *out;
+	FILE *err;
+};
+
+/* What may stand as the i-th operand: NULL after the last one. */
+typedef const char *(*command_word)(size_t i);
+
+/* A verb is one request, method and what follows it, or a function of its
+ * own that returns the exit code. */
 struct command {
 	const char *verb;
 	const char *help; /* one line, without a stop */
@@ -43,12 +59,31 @@ struct command {
 	const char *json_path;  /* what --output json shows */
 	const char *table_path; /* what show gets; may know more */
 	command_show show;
+	int (*run)(const struct command_run *run);
+	/* A word behind the verb: its name in the synopsis, or NULL. */
+	const char *operand;
+	bool operand_required;
+	command_word operand_word; /* for completion; NULL: not known */
 	struct command_param params[COMMAND_PARAMS_MAX + 1];
 };
 
 /* commands.c */
 extern const struct command commands[];
 extern const size_t n_commands;
+
+/* Options of every verb. */
+enum command_option_id {
+	COMMAND_OPTION_SOCKET,
+	COMMAND_OPTION_OUTPUT,
+	COMMAND_OPTION_HELP,
+	COMMAND_OPTION_VERSION,
+	COMMAND_OPTION_COUNT,
+};
+struct command_option {
+	char letter;
+	const char *name, *arg, *help; /* arg NULL: takes no value */
+};
+extern const struct command_option command_options[COMMAND_OPTION_COUNT];
 
 enum command_action {
 	COMMAND_REQUEST, /* command is set */
@@ -59,7 +94,8 @@ enum command_action {
 struct command_line {
 	enum command_action action;
 	const struct command *command;
-	const char *socket; /* -s, or NULL */
+	const char *operand; /* or NULL */
+	const char *socket;  /* -s, or NULL */
 	bool json;
 	const char *values[COMMAND_PARAMS_MAX]; /* by command->params */
 	/* The words behind the first one of a COMMAND_LIST. */
@@ -73,6 +109,10 @@ struct command_line {
  */
 int command_line_parse(int argc, char *const *argv, struct command_line *line,
     char error[COMMAND_ERROR_MAX]);
+
+/* The value of an option of the verb, or NULL. */
+const char *command_line_value(
+    const struct command_line *line, const char *option);
 
 /* The body of a POST with options: a JSON object. Returns 0 with a new
  * reference in *out (NULL where there is none to send), -EINVAL with one

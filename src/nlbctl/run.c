@@ -11,26 +11,7 @@
 #include <bsd/string.h>
 
 #include "nlbctl/client.h"
-#include "nlbctl/command.h"
-
-struct run {
-	const struct command_line *line;
-	const struct output *out;
-	FILE *err;
-};
-
-/* Every line of a message gets the program's name in front. */
-static void
-complain(FILE *err, const char *text)
-{
-	const char *end;
-
-	while (*text != '\0') {
-		end = text + strcspn(text, "\n");
-		fprintf(err, "nlbctl: %.*s\n", (int)(end - text), text);
-		text = *end == '\0' ? end : end + 1;
-	}
-}
+#include "nlbctl/verb.h"
 
 static int
 complain_usage(FILE *err, const char *text)
@@ -43,7 +24,7 @@ complain_usage(FILE *err, const char *text)
 }
 
 static int
-complain_protocol(const struct run *run, const char *what)
+complain_protocol(const struct command_run *run, const char *what)
 {
 	fprintf(run->err,
 	    "nlbctl: the answer is not nlbd's: %s\n"
@@ -53,23 +34,9 @@ complain_protocol(const struct run *run, const char *what)
 	return EX_PROTOCOL;
 }
 
-static int
-print_json(const struct run *run, const json_t *root)
-{
-	char *text =
-	    json_dumps(root, JSON_INDENT(4) | JSON_PRESERVE_ORDER |
-				 JSON_ENSURE_ASCII | JSON_REAL_PRECISION(9));
-
-	if (text == NULL)
-		return EX_OSERR;
-	fprintf(run->out->file, "%s\n", text);
-	free(text);
-	return EX_OK;
-}
-
 /* An error object: its message for people, its code's exit code. */
 static int
-show_error(const struct run *run, long http_status, const json_t *root)
+show_error(const struct command_run *run, long http_status, const json_t *root)
 {
 	const json_t *error = json_object_get(root, "error");
 	const char *message =
@@ -87,7 +54,7 @@ show_error(const struct run *run, long http_status, const json_t *root)
 /* The configuration was rejected, or cannot be changed now: not an error of
  * ours, but an exit code. */
 static int
-show_rejected(const struct run *run, const json_t *root)
+show_rejected(const struct command_run *run, const json_t *root)
 {
 	const char *message =
 	    json_string_value(json_object_get(root, "message"));
@@ -100,7 +67,7 @@ show_rejected(const struct run *run, const json_t *root)
 	if (message == NULL)
 		return complain_protocol(run, "a verdict without a message");
 	if (run->line->json)
-		print_json(run, root);
+		verb_print_json(run, root);
 	else
 		output_lines(run->err, message);
 	return EX_CONFIG;
@@ -108,7 +75,7 @@ show_rejected(const struct run *run, const json_t *root)
 
 /* What is worth a word beside the answer, and no part of it. */
 static void
-show_notes(const struct run *run, json_t *root)
+show_notes(const struct command_run *run, json_t *root)
 {
 	const json_t *list = json_object_get(root, "Notes"), *note;
 	size_t i;
@@ -124,7 +91,7 @@ show_notes(const struct run *run, json_t *root)
 }
 
 static int
-show_result(const struct run *run, json_t *root)
+show_result(const struct command_run *run, json_t *root)
 {
 	int rc;
 
@@ -133,7 +100,7 @@ show_result(const struct run *run, json_t *root)
 	if (run->line->json && json_object_size(root) == 0)
 		return EX_OK;
 	if (run->line->json)
-		return print_json(run, root);
+		return verb_print_json(run, root);
 	rc = run->line->command->show(root, run->out);
 	if (rc == -EPROTO)
 		return complain_protocol(run, "something is missing in it");
@@ -141,7 +108,8 @@ show_result(const struct run *run, json_t *root)
 }
 
 static int
-show_response(const struct run *run, const struct client_response *response)
+show_response(
+    const struct command_run *run, const struct client_response *response)
 {
 	json_error_t json_error;
 	json_t *root;
@@ -185,7 +153,7 @@ build_path(const struct command_line *line, char *path, size_t size)
 
 /* *text: malloc, or NULL where the verb has no body. */
 static int
-build_body(const struct run *run, char **text)
+build_body(const struct command_run *run, char **text)
 {
 	char error[COMMAND_ERROR_MAX];
 	json_t *body;
@@ -203,8 +171,9 @@ build_body(const struct run *run, char **text)
 }
 
 static int
-run_request(const struct run *run, const char *socket_path)
+run_request(const struct command_run *run)
 {
+	const char *socket_path = run->socket_path;
 	struct client_response response;
 	char path[512], error[CLIENT_ERROR_MAX];
 	char *body;
@@ -223,7 +192,7 @@ run_request(const struct run *run, const char *socket_path)
 	    body, &response, error);
 	free(body);
 	if (code != 0) {
-		complain(run->err, error);
+		verb_complain(run->err, error);
 		return code;
 	}
 	code = show_response(run, &response);
@@ -237,7 +206,7 @@ nlbctl_run(int argc, char *const *argv, const char *default_socket,
 {
 	char error[COMMAND_ERROR_MAX];
 	struct command_line line;
-	struct run run = {.line = &line, .out = out, .err = err};
+	struct command_run run = {.line = &line, .out = out, .err = err};
 	int code = EX_OK;
 
 	if (command_line_parse(argc, argv, &line, error) != 0)
@@ -247,15 +216,17 @@ nlbctl_run(int argc, char *const *argv, const char *default_socket,
 	} else if (line.action == COMMAND_VERSION) {
 		fprintf(out->file, "nlbctl %s\n", NLBD_VERSION);
 	} else {
+		run.socket_path = default_socket == NULL
+				      ? COMMAND_DEFAULT_SOCKET
+				      : default_socket;
 		if (line.socket != NULL)
-			default_socket = line.socket;
-		code = run_request(&run, default_socket == NULL
-					     ? COMMAND_DEFAULT_SOCKET
-					     : default_socket);
+			run.socket_path = line.socket;
+		code = line.command->run != NULL ? line.command->run(&run)
+						 : run_request(&run);
 	}
 	/* A full disk or a closed pipe must not look like success. */
 	if (fflush(out->file) != 0 || ferror(out->file) != 0) {
-		complain(err, "cannot write the result");
+		verb_complain(err, "cannot write the result");
 		return EX_IOERR;
 	}
 	return code;

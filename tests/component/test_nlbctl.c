@@ -322,6 +322,31 @@ usage_errors_reach_no_daemon(void **state)
 }
 
 static void
+explain_needs_no_daemon(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_i64(run(f, "explain idle-timeout"), EX_OK);
+	assert_contains(f->out, "idle-timeout (end of a flow)\n");
+	assert_contains(f->out, "\nWhat to do:\n  - Raise tcp.idle_timeout");
+	assert_i64(run(f, "explain Target.NotInUse -o json"), EX_OK);
+	assert_contains(f->out, "{\n    \"explanations\": [\n");
+	assert_contains(f->out, "\"kind\": \"reason of a target's state\"");
+	assert_contains(f->out, "\"next_steps\": [");
+	assert_i64(run(f, "explain"), EX_OK);
+	assert_contains(f->out, "\nmetric:\n  ActiveFlowCount ");
+	assert_contains(f->out, "\n  unhealthy.draining ");
+	assert_i64(run(f, "explain idle-timeot"), EX_DATAERR);
+	assert_str(f->out, "");
+	assert_str(f->err,
+	    "nlbctl: nothing here is called 'idle-timeot'; did you mean "
+	    "'idle-timeout'?\nnlbctl: `nlbctl explain` lists all codes.\n");
+	assert_i64(run(f, "explain \033[2J -o json"), EX_DATAERR);
+	assert_null(strchr(f->err, '\033'));
+	assert_str(f->out, "");
+}
+
+static void
 an_absent_daemon_is_told_with_the_path(void **state)
 {
 	struct fixture *f = *state;
@@ -451,6 +476,7 @@ main(void)
 	    TEST(a_rejected_config_goes_to_stderr_as_it_came),
 	    TEST(errors_of_the_daemon_have_their_codes),
 	    TEST(usage_errors_reach_no_daemon),
+	    TEST(explain_needs_no_daemon),
 	    TEST(an_absent_daemon_is_told_with_the_path),
 	    TEST(a_forbidden_socket_says_who_may),
 	    TEST(what_is_not_nlbd_is_told_apart),

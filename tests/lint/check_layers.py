@@ -13,7 +13,7 @@ MAY_INCLUDE = {
     "health": {"ipc", "nlb", "base"},
     "admin": {"ipc", "nlb", "base"},
     "supervisor": {"admin", "health", "ipc", "nlb", "base"},
-    "nlbctl": {"base"},
+    "nlbctl": {"nlb", "base"},
 }
 # base knows no event loop; nlb, moreover, neither sockets nor clocks.
 LOOP = r"#include <(uv\.h|poll\.h|sys/epoll\.h|microhttpd\.h|curl/.*)>"

@@ -39,7 +39,7 @@ def metric_names(text):
 def commands(text):
     """Verbs and options in nlbctl's command table."""
     body = text[: text.index("n_commands =")].replace("\\\n", " ")
-    verbs = re.findall(r'\{"([a-z-]+)",\s*"[^"]+",\s*"(?:GET|POST)"', body)
+    verbs = re.findall(r'\.verb = "([a-z-]+)"', body)
     params = re.findall(
         r'\{"([a-z-]+)",\s*(?:"[^"]+"|NULL),\s*"[A-Za-z-]+",\s*[A-Z0]', body
     )

@@ -77,6 +77,22 @@ defaults_are_a_table_and_no_socket(void **state)
 }
 
 static void
+an_operand_stands_anywhere_behind_the_verb(void **state)
+{
+	struct parsed p;
+
+	(void)state;
+	parse(&p, "explain -o json idle-timeout");
+	assert_i64(p.rc, 0);
+	assert_str(p.line.operand, "idle-timeout");
+	parse(&p, "explain -- --code");
+	assert_str(p.line.operand, "--code");
+	parse(&p, "explain");
+	assert_i64(p.rc, 0);
+	assert_null(p.line.operand);
+}
+
+static void
 help_and_version_need_no_verb(void **state)
 {
 	struct parsed p;
@@ -111,6 +127,7 @@ mistakes_are_named_with_what_was_meant(void **state)
 	    {"xyzzy", "unknown verb 'xyzzy'"},
 	    {"help stats", "unknown verb 'stats'; did you mean 'status'?"},
 	    {"status flows", "status takes no argument 'flows'"},
+	    {"explain a b", "explain takes one CODE only, not 'b' too"},
 	    {"status -", "status takes no argument '-'"},
 	    {"flows --limt 3",
 		"unknown option '--limt' of flows; did you mean '--limit'?"},
@@ -200,6 +217,7 @@ main(void)
 	const struct CMUnitTest nlbctl_command[] = {
 	    cmocka_unit_test(options_stand_before_or_after_the_verb),
 	    cmocka_unit_test(defaults_are_a_table_and_no_socket),
+	    cmocka_unit_test(an_operand_stands_anywhere_behind_the_verb),
 	    cmocka_unit_test(help_and_version_need_no_verb),
 	    cmocka_unit_test(mistakes_are_named_with_what_was_meant),
 	    cmocka_unit_test(
