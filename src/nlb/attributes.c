@@ -45,6 +45,8 @@ static const char *const words_cross_zone[] = {
     "false", "true", "use_load_balancer_configuration", NULL};
 static const char *const words_log_format[] = {
     "json", "vpc-flow-v2", "nlb", NULL};
+static const char *const words_retry[] = {
+    "refused", "timeout", "unreachable", NULL};
 static const char *const words_log_level[] = {
     "error", "warning", "notice", "info", "debug", NULL};
 
@@ -232,6 +234,13 @@ static const struct conf_attribute attributes[] = {
 	.type = CONF_TYPE_SECONDS, .flags = LIVE | EXT, .min = 50,
 	.max = 600000, .default_value = "10",
 	.help = "give up on the flow after this long without any target"},
+    {GROUP(connect_targets), .key = "ConnectTargets", .type = CONF_TYPE_NUMBER,
+	.flags = LIVE | EXT, .min = 1, .max = CONF_CONNECT_TARGETS_MAX,
+	.default_value = "8", .help = "targets that one flow asks at most"},
+    {GROUP(connect_retry_on), .key = "ConnectRetryOn", .type = CONF_TYPE_WORDS,
+	.flags = LIVE | EXT, .words = words_retry,
+	.default_value = "refused, timeout, unreachable",
+	.help = "failures after which the next target is asked"},
     {GROUP(max_flows_per_target), .key = "MaxFlowsPerTarget",
 	.type = CONF_TYPE_NUMBER, .flags = LIVE | EXT | CONF_WORD_OFF, .min = 1,
 	.max = 10000000, .default_value = "off",
@@ -343,17 +352,28 @@ format_bound(
 }
 
 static const char *
-words_text(const char *const *words, char *buf, size_t size)
+words_text(const char *const *words, const char *last_separator, char *buf,
+    size_t size)
 {
 	buf[0] = '\0';
 	for (size_t i = 0; words[i] != NULL; i++) {
 		if (words[i][0] == '\0')
 			continue;
 		if (buf[0] != '\0')
-			strlcat(
-			    buf, words[i + 1] == NULL ? " or " : ", ", size);
+			strlcat(buf,
+			    words[i + 1] == NULL ? last_separator : ", ", size);
 		strlcat(buf, words[i], size);
 	}
+	return buf;
+}
+
+static const char *
+some_words_text(const char *const *words, char *buf, size_t size)
+{
+	char list[120];
+
+	snprintf(buf, size, "none, or any of %s with commas between",
+	    words_text(words, " and ", list, sizeof(list)));
 	return buf;
 }
 
@@ -401,7 +421,9 @@ const char *
 conf_attribute_range(const struct conf_attribute *a, char *buf, size_t size)
 {
 	if (a->type == CONF_TYPE_WORD)
-		return words_text(a->words, buf, size);
+		return words_text(a->words, " or ", buf, size);
+	if (a->type == CONF_TYPE_WORDS)
+		return some_words_text(a->words, buf, size);
 	if (range_texts[a->type] == NULL)
 		return number_text(a, buf, size);
 	strlcpy(buf, range_texts[a->type], size);

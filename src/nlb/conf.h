@@ -156,6 +156,14 @@ struct conf_target {
 	unsigned line;
 };
 
+/* Bits: failed connects after which a flow goes on to the next target. */
+enum conf_retry_on {
+	CONF_RETRY_REFUSED = 1,
+	CONF_RETRY_TIMEOUT = 2,
+	CONF_RETRY_UNREACHABLE = 4,
+};
+#define CONF_CONNECT_TARGETS_MAX 8
+
 struct conf_target_group {
 	char name[CONF_NAME_MAX + 1];
 	uint16_t port;
@@ -182,6 +190,8 @@ struct conf_target_group {
 	uint32_t unhealthy_draining_interval_s;
 	uint32_t connect_timeout_ms;
 	uint32_t connect_total_ms;
+	uint32_t connect_targets;      /* a flow asks no more than these */
+	uint32_t connect_retry_on;     /* enum conf_retry_on */
 	uint32_t max_flows_per_target; /* CONF_OFF = no limit */
 	struct conf_target *targets;   /* owned */
 	size_t n_targets;

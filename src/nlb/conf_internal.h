@@ -150,6 +150,12 @@ bool conf_sources_set(struct conf_parser *p, const struct conf_attribute *a,
 void conf_sources_format(const struct conf *conf,
     const struct conf_attribute *a, const void *base, char *buf, size_t size);
 
+/* CONF_TYPE_WORDS */
+bool conf_words_set(struct conf_parser *p, const struct conf_attribute *a,
+    struct conf_span value, void *base);
+void conf_words_format(const struct conf *conf, const struct conf_attribute *a,
+    const void *base, char *buf, size_t size);
+
 /* `Name=value,Name=value': the values by name, in the order of names. */
 #define CONF_FIELDS_MAX 8
 struct conf_field {

@@ -529,6 +529,7 @@ static const struct {
     [CONF_TYPE_ACTIONS] = {set_actions, format_actions},
     [CONF_TYPE_SECURITY_GROUPS] = {set_security_groups, format_security_groups},
     [CONF_TYPE_SOURCES] = {conf_sources_set, conf_sources_format},
+    [CONF_TYPE_WORDS] = {conf_words_set, conf_words_format},
 };
 
 void

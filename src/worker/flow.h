@@ -27,7 +27,6 @@
 #include "worker/pump.h"
 #include "worker/wheel.h"
 
-#define FLOW_TARGETS_TRIED_MAX 8
 #define FLOW_NO_FORWARD UINT8_MAX /* no group left that may get it */
 #define FLOW_FLUSH_DEADLINE_MS 5000
 #define FLOW_FLUSH_POLL_MS 4
@@ -59,8 +58,10 @@ struct flow {
 	uint32_t connect_us;
 	struct addr client_addr, target_addr;
 	uint16_t target_slot; /* SB_SLOT_NONE: none */
-	uint16_t tried[FLOW_TARGETS_TRIED_MAX];
+	uint16_t tried[CONF_CONNECT_TARGETS_MAX];
 	uint8_t n_tried;
+	/* Of the group of the last target, whatever a reload makes of it. */
+	uint8_t connect_targets, connect_retry_on;
 	uint8_t forward;         /* CONNECTING: index of the chosen group */
 	uint8_t forwards_tried;  /* bits: groups chosen so far */
 	uint32_t configured;     /* of the listener when it was chosen */

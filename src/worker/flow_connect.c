@@ -209,17 +209,43 @@ wait_for_resources(struct flow *f)
 	flow_rearm(f, f->deadline_ms);
 }
 
+/* Of targets or of time. */
+static bool
+is_budget_spent(const struct flow *f)
+{
+	if (f->n_tried > 0 && f->n_tried >= f->connect_targets)
+		return true;
+	return f->connect_total_ms != 0 &&
+	       worker_of(f)->poller.now_ms >= f->connect_total_ms;
+}
+
+/* Does the flow go on after that failure? (ConnectRetryOn) What is our own lack
+ * says nothing of the target. */
+static bool
+is_retried(const struct flow *f, int err)
+{
+	switch (err) {
+	case EADDRNOTAVAIL:
+	case SOURCE_ADDRESSES_UNUSABLE:
+		return true;
+	case ETIMEDOUT:
+		return (f->connect_retry_on & CONF_RETRY_TIMEOUT) != 0;
+	case ECONNREFUSED:
+	case ECONNRESET:
+	case EPIPE:
+		return (f->connect_retry_on & CONF_RETRY_REFUSED) != 0;
+	default:
+		return (f->connect_retry_on & CONF_RETRY_UNREACHABLE) != 0;
+	}
+}
+
 void
 flow_connect_next(struct flow *f)
 {
-	struct worker *w = worker_of(f);
-
 	for (;;) {
 		int rc;
 
-		if (f->n_tried == FLOW_TARGETS_TRIED_MAX ||
-		    (f->connect_total_ms != 0 &&
-			w->poller.now_ms >= f->connect_total_ms)) {
+		if (is_budget_spent(f)) {
 			flow_end(f, f->reason);
 			return;
 		}
@@ -240,6 +266,10 @@ flow_connect_next(struct flow *f)
 			return;
 		}
 		drop_target_socket(f);
+		if (!is_retried(f, -rc)) {
+			flow_end(f, f->reason);
+			return;
+		}
 	}
 }
 
@@ -248,7 +278,10 @@ failed(struct flow *f, int err)
 {
 	note_failure(f, err);
 	drop_target_socket(f);
-	flow_connect_next(f);
+	if (is_retried(f, err))
+		flow_connect_next(f);
+	else
+		flow_end(f, f->reason);
 }
 
 /* What the target said before it broke off ("421 too busy") is the client's to
@@ -363,5 +396,7 @@ flow_connect_timeout(struct flow *f)
 void
 flow_connect_elsewhere(struct flow *f)
 {
-	failed(f, ETIMEDOUT);
+	note_failure(f, ETIMEDOUT);
+	drop_target_socket(f);
+	flow_connect_next(f);
 }

@@ -75,6 +75,8 @@ take_target(struct flow *f, int index)
 	f->proxy_v2 = g->proxy_v2;
 	f->as_client = g->preserve_client_ip &&
 		       client_ip_is_preserved(&f->client_addr, &f->target_addr);
+	f->connect_targets = g->connect_targets;
+	f->connect_retry_on = g->connect_retry_on;
 	f->connect_start_ns = uv_hrtime();
 	f->deadline_ms = w->poller.now_ms + g->connect_timeout_ms;
 	if (f->deadline_ms > f->connect_total_ms)

@@ -55,6 +55,8 @@ group_create(const struct conf_target_group *conf, const uint16_t *slots,
 	g->preserve_client_ip = conf->preserve_client_ip;
 	g->connect_timeout_ms = conf->connect_timeout_ms;
 	g->connect_total_ms = conf->connect_total_ms;
+	g->connect_targets = (uint8_t)conf->connect_targets;
+	g->connect_retry_on = (uint8_t)conf->connect_retry_on;
 	*out = g;
 	return 0;
 fail:

@@ -24,6 +24,8 @@ struct group {
 	bool proxy_v2;
 	bool preserve_client_ip;
 	uint32_t connect_timeout_ms, connect_total_ms;
+	uint8_t connect_targets;
+	uint8_t connect_retry_on; /* enum conf_retry_on */
 	uint32_t refs;
 };
 

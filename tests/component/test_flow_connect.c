@@ -148,13 +148,13 @@ no_flow_tries_more_than_eight_targets(void **state)
 	struct rig *r = *state;
 	const struct flow_record *end;
 
-	for (int i = 0; i < FLOW_TARGETS_TRIED_MAX + 2; i++)
+	for (int i = 0; i < CONF_CONNECT_TARGETS_MAX + 2; i++)
 		rig_add_closed_target(r);
 	rig_apply_keys(r, "", "", "");
 	end = expect_rejected(r, rig_connect(r), FLOW_END_CONNECT_REFUSED);
-	assert_i64(end->retries, FLOW_TARGETS_TRIED_MAX - 1);
+	assert_i64(end->retries, CONF_CONNECT_TARGETS_MAX - 1);
 	assert_u64(sb_get(&r->block->listeners[0].connect_retries),
-	    FLOW_TARGETS_TRIED_MAX - 1);
+	    CONF_CONNECT_TARGETS_MAX - 1);
 }
 
 /* ---- silent targets --------------------------------------------------- */

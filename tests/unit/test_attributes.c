@@ -84,6 +84,11 @@ ranges_are_told_in_words(void **state)
 	    conf_attribute_range(
 		find(CONF_TARGET_GROUP, "IpAddressType"), text, sizeof(text)),
 	    "ipv4 or ipv6");
+	assert_str(
+	    conf_attribute_range(
+		find(CONF_TARGET_GROUP, "ConnectRetryOn"), text, sizeof(text)),
+	    "none, or any of refused, timeout and unreachable with commas "
+	    "between");
 	assert_str(conf_attribute_aws_range(
 		       find(CONF_LISTENER, "Port"), text, sizeof(text)),
 	    "");

@@ -114,6 +114,9 @@ every_key_arrives_where_it_belongs(void **state)
 	assert_u64(g->unhealthy_draining_interval_s, 60);
 	assert_u64(g->connect_timeout_ms, 750);
 	assert_u64(g->connect_total_ms, 2010);
+	assert_u64(g->connect_targets, 2);
+	assert_u64(
+	    g->connect_retry_on, CONF_RETRY_REFUSED | CONF_RETRY_TIMEOUT);
 	assert_u64(g->n_targets, 4);
 	assert_u64(conf_target_max_flows(g, &g->targets[0]), 300);
 	assert_u64(conf_target_max_flows(g, &g->targets[2]), 20);
