@@ -58,6 +58,24 @@ struct probe_ops {
 	void (*close)(struct probe *p);
 };
 
+/* Fills in what every kind begins with. */
+static inline struct probe
+probe_begin(const struct probe_ops *ops, const struct probe_env *env)
+{
+	return (struct probe){
+	    .ops = ops, .done = env->done, .owner = env->owner};
+}
+
+/* Closes, then calls: p is gone by then. */
+static inline void
+probe_finish(struct probe *p, const struct probe_end *end)
+{
+	struct probe was = *p;
+
+	was.ops->close(p);
+	was.done(was.owner, end);
+}
+
 /* 0 with the check under way, or a negative errno at once, without a call. */
 int probe_tcp_start(const struct probe_env *env, struct probe **out);
 int probe_smtp_start(const struct probe_env *env, struct probe **out);

@@ -171,16 +171,6 @@ give_up(struct probe *probe, struct probe_end *end)
 static const struct probe_ops ops = {.give_up = give_up, .close = close_probe};
 
 static void
-finish(struct probe_http *p, const struct probe_end *end)
-{
-	probe_done_cb done = p->probe.done;
-	void *owner = p->probe.owner;
-
-	close_probe(&p->probe);
-	done(owner, end);
-}
-
-static void
 on_transfer_end(struct http_transfer *t)
 {
 	struct probe_http *p =
@@ -189,7 +179,7 @@ on_transfer_end(struct http_transfer *t)
 	struct probe_end end;
 
 	judge(p, t->result, &end);
-	finish(p, &end);
+	probe_finish(&p->probe, &end);
 }
 
 /* ---- the request ------------------------------------------------------ */
@@ -329,7 +319,7 @@ on_event(uv_poll_t *handle, int status, int events)
 	if (error == 0)
 		return;
 	probe_socket_judge(error, &end);
-	finish(p, &end);
+	probe_finish(&p->probe, &end);
 }
 
 int
@@ -345,9 +335,7 @@ probe_http_start(const struct probe_env *env, struct probe **out)
 	p = calloc(1, sizeof(*p));
 	if (p == NULL)
 		return -ENOMEM;
-	p->probe.ops = &ops;
-	p->probe.done = env->done;
-	p->probe.owner = env->owner;
+	p->probe = probe_begin(&ops, env);
 	p->client = *env->http;
 	p->spec = *env->spec;
 	p->transfer.on_end = on_transfer_end;

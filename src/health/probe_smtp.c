@@ -286,8 +286,6 @@ on_event(uv_poll_t *handle, int status, int events)
 {
 	const struct probe_socket *s = handle->data;
 	struct probe_smtp *p = s->owner;
-	probe_done_cb done = p->probe.done;
-	void *owner = p->probe.owner;
 	struct probe_end end;
 	int error;
 
@@ -301,8 +299,7 @@ on_event(uv_poll_t *handle, int status, int events)
 	if (error == 0)
 		return;
 	judge(p, error, &end);
-	close_probe(&p->probe);
-	done(owner, &end);
+	probe_finish(&p->probe, &end);
 }
 
 int
@@ -314,9 +311,7 @@ probe_smtp_start(const struct probe_env *env, struct probe **out)
 	p = calloc(1, sizeof(*p));
 	if (p == NULL)
 		return -ENOMEM;
-	p->probe.ops = &ops;
-	p->probe.done = env->done;
-	p->probe.owner = env->owner;
+	p->probe = probe_begin(&ops, env);
 	p->want_starttls = env->spec->smtp_starttls;
 	error = probe_socket_open(env, on_event, p, &p->socket);
 	if (error != 0) {

@@ -42,8 +42,6 @@ on_connect_event(uv_poll_t *handle, int status, int events)
 {
 	const struct probe_socket *s = handle->data;
 	struct probe_tcp *p = s->owner;
-	probe_done_cb done = p->probe.done;
-	void *owner = p->probe.owner;
 	struct probe_end end;
 	int error;
 
@@ -55,9 +53,8 @@ on_connect_event(uv_poll_t *handle, int status, int events)
 			return;
 		error = status;
 	}
-	close_probe(&p->probe);
 	probe_socket_judge(error, &end);
-	done(owner, &end);
+	probe_finish(&p->probe, &end);
 }
 
 int
@@ -69,9 +66,7 @@ probe_tcp_start(const struct probe_env *env, struct probe **out)
 	p = calloc(1, sizeof(*p));
 	if (p == NULL)
 		return -ENOMEM;
-	p->probe.ops = &ops;
-	p->probe.done = env->done;
-	p->probe.owner = env->owner;
+	p->probe = probe_begin(&ops, env);
 	error = probe_socket_open(env, on_connect_event, p, &p->socket);
 	if (error != 0) {
 		free(p);

@@ -113,6 +113,7 @@ void conf_ini_compare(struct conf_parser *p);
 /* Tells what kind each section is; reports unknown and doubled ones and
  * doubled keys. */
 void conf_sections_classify(struct conf_parser *p);
+void conf_report_twice(struct conf_parser *p, struct conf_span name);
 /* The index of the section that a value names. False when it was reported as
  * missing. */
 bool conf_name_resolve(struct conf_parser *p, enum conf_section_kind kind,

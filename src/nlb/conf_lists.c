@@ -62,6 +62,13 @@ conf_parse_cidr(struct conf_parser *p, struct conf_span value, struct cidr *out)
 	return false;
 }
 
+void
+conf_report_twice(struct conf_parser *p, struct conf_span name)
+{
+	conf_error(p, name, "`%.*s' is named twice; keep one of the two",
+	    CONF_SPAN(name));
+}
+
 static bool
 set_weight(
     struct conf_parser *p, struct conf_span weight, struct conf_forward *f)
@@ -100,10 +107,7 @@ set_forward(struct conf_parser *p, struct conf_span action,
 	for (uint32_t i = 0; i < listener->n_forwards; i++) {
 		if (listener->forwards[i].group != f.group)
 			continue;
-		conf_error(p, name,
-		    "`%.*s' is named twice; keep one of the "
-		    "two",
-		    CONF_SPAN(name));
+		conf_report_twice(p, name);
 		return false;
 	}
 	if (listener->n_forwards == CONF_FORWARDS_MAX) {
@@ -155,10 +159,7 @@ add_security_group(struct conf_parser *p, const struct conf_attribute *a,
 	for (uint32_t i = 0; i < listener->n_security_groups; i++) {
 		if (listener->security_groups[i] != index)
 			continue;
-		conf_error(p, name,
-		    "`%.*s' is named twice; keep one of the "
-		    "two",
-		    CONF_SPAN(name));
+		conf_report_twice(p, name);
 		return false;
 	}
 	if (listener->n_security_groups == CONF_LISTENER_GROUPS_MAX) {

@@ -42,9 +42,7 @@ add_source(struct conf_parser *p, const struct conf_attribute *a,
 	for (uint32_t i = 0; i < lb->n_source_addresses; i++) {
 		if (!addr_equal(&lb->source_addresses[i], &source))
 			continue;
-		conf_error(p, value,
-		    "`%.*s' is named twice; keep one of the two",
-		    CONF_SPAN(value));
+		conf_report_twice(p, value);
 		return false;
 	}
 	if (lb->n_source_addresses == CONF_SOURCE_ADDRESSES_MAX) {

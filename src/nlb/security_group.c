@@ -96,25 +96,34 @@ struct range_list {
 	size_t n;
 };
 
+/* What ranges of one family are made from. */
+struct source {
+	const struct sg_rule_list *lists; /* rules that cover port */
+	size_t n_lists;
+	uint16_t port;
+	const struct sg_set *a, *b; /* or what two sets share */
+};
+
 /* Collects, sorts and merges one family's ranges. 0 or -ENOMEM. */
 static int
-ranges_build(const struct sg_rule_list *lists, size_t n_lists, uint16_t port,
-    enum addr_family family, struct range_list *out)
+build_union(const struct source *source, enum addr_family family,
+    struct range_list *out)
 {
+	const struct sg_rule_list *lists = source->lists;
 	struct sg_range *r = NULL;
 	size_t room = 0;
 	size_t n = 0;
 
-	for (size_t l = 0; l < n_lists; l++)
+	for (size_t l = 0; l < source->n_lists; l++)
 		room += lists[l].n;
 	if (room > 0 && (r = calloc(room, sizeof(*r))) == NULL)
 		return -ENOMEM;
-	for (size_t l = 0; l < n_lists; l++) {
+	for (size_t l = 0; l < source->n_lists; l++) {
 		for (size_t i = 0; i < lists[l].n; i++) {
 			const struct sg_rule *rule = &lists[l].rules[i];
 
 			if (rule->cidr.base.family == family &&
-			    rule_covers_port(rule, port))
+			    rule_covers_port(rule, source->port))
 				sg_range_from_cidr(&rule->cidr, &r[n++]);
 		}
 	}
@@ -146,16 +155,18 @@ sg_rules_sort(struct sg_rule *rules, size_t n)
 		qsort(rules, n, sizeof(*rules), compare_rules);
 }
 
-int
-sg_set_build_union(const struct sg_rule_list *lists, size_t n_lists,
-    uint16_t port, struct sg_set *out)
+typedef int (*build_family)(const struct source *source,
+    enum addr_family family, struct range_list *out);
+
+static int
+build_set(build_family build, const struct source *source, struct sg_set *out)
 {
 	struct range_list v4;
 	struct range_list v6;
 
-	if (ranges_build(lists, n_lists, port, ADDR_IPV4, &v4) != 0)
+	if (build(source, ADDR_IPV4, &v4) != 0)
 		return -ENOMEM;
-	if (ranges_build(lists, n_lists, port, ADDR_IPV6, &v6) != 0) {
+	if (build(source, ADDR_IPV6, &v6) != 0) {
 		free(v4.ranges);
 		return -ENOMEM;
 	}
@@ -166,6 +177,16 @@ sg_set_build_union(const struct sg_rule_list *lists, size_t n_lists,
 	    .n_v6 = v6.n,
 	};
 	return 0;
+}
+
+int
+sg_set_build_union(const struct sg_rule_list *lists, size_t n_lists,
+    uint16_t port, struct sg_set *out)
+{
+	const struct source source = {
+	    .lists = lists, .n_lists = n_lists, .port = port};
+
+	return build_set(build_union, &source, out);
 }
 
 int
@@ -188,19 +209,29 @@ sg_set_build_all(struct sg_set *out)
 	return sg_set_build(all, 2, 0, out);
 }
 
+static struct range_list
+family_of(const struct sg_set *set, enum addr_family family)
+{
+	if (family == ADDR_IPV4)
+		return (struct range_list){set->v4, set->n_v4};
+	return (struct range_list){set->v6, set->n_v6};
+}
+
 /* Both lists are sorted and merged: one walk over them. */
 static int
-intersect_family(const struct range_list *a, const struct range_list *b,
+build_shared(const struct source *source, enum addr_family family,
     struct range_list *out)
 {
-	struct sg_range *r = calloc(a->n + b->n + 1, sizeof(*r));
+	const struct range_list a = family_of(source->a, family);
+	const struct range_list b = family_of(source->b, family);
+	struct sg_range *r = calloc(a.n + b.n + 1, sizeof(*r));
 	size_t n = 0;
 
 	if (r == NULL)
 		return -ENOMEM;
-	for (size_t i = 0, j = 0; i < a->n && j < b->n;) {
-		const struct sg_range *x = &a->ranges[i];
-		const struct sg_range *y = &b->ranges[j];
+	for (size_t i = 0, j = 0; i < a.n && j < b.n;) {
+		const struct sg_range *x = &a.ranges[i];
+		const struct sg_range *y = &b.ranges[j];
 		size_t size = sizeof(x->from);
 		bool x_later = memcmp(x->from, y->from, size) > 0;
 		bool x_ends = memcmp(x->to, y->to, size) <= 0;
@@ -223,24 +254,9 @@ int
 sg_set_intersect(
     const struct sg_set *a, const struct sg_set *b, struct sg_set *out)
 {
-	const struct range_list a4 = {a->v4, a->n_v4}, b4 = {b->v4, b->n_v4};
-	const struct range_list a6 = {a->v6, a->n_v6}, b6 = {b->v6, b->n_v6};
-	struct range_list v4;
-	struct range_list v6;
+	const struct source source = {.a = a, .b = b};
 
-	if (intersect_family(&a4, &b4, &v4) != 0)
-		return -ENOMEM;
-	if (intersect_family(&a6, &b6, &v6) != 0) {
-		free(v4.ranges);
-		return -ENOMEM;
-	}
-	*out = (struct sg_set){
-	    .v4 = v4.ranges,
-	    .n_v4 = v4.n,
-	    .v6 = v6.ranges,
-	    .n_v6 = v6.n,
-	};
-	return 0;
+	return build_set(build_shared, &source, out);
 }
 
 void
