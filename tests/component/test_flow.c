@@ -24,8 +24,7 @@ setup(void **state)
 static void
 close_flow(struct rig_flow f)
 {
-	close(f.client);
-	close(f.target);
+	rig_close(f);
 }
 
 static void

@@ -34,8 +34,7 @@ expect_both_reset(struct rig *r, struct rig_flow f, enum flow_end_reason reason)
 	assert_u64(sb_get(&r->block->listeners[0].client_resets), 0);
 	assert_u64(sb_get(&r->block->listeners[0].target_resets), 0);
 	assert_u64(sb_get(&r->block->listeners[0].rejected_flows), 0);
-	close(f.client);
-	close(f.target);
+	rig_close(f);
 }
 
 static void
@@ -90,8 +89,7 @@ the_last_bytes_and_the_fin_go_out_as_one_segment(void **state)
 	/* The other direction is as alive as before. */
 	peer_send_all(f.client, "more", 4);
 	rig_expect(r, f.target, "more");
-	close(f.client);
-	close(f.target);
+	rig_close(f);
 	RIG_WAIT(r, r->n_ends == 1);
 }
 
@@ -240,8 +238,7 @@ out_of_memory_in_the_middle_ends_the_flow(void **state)
 	});
 	fault_reset();
 	assert_i64(rig_only_end(r)->reason, FLOW_END_NO_RESOURCES);
-	close(f.client);
-	close(f.target);
+	rig_close(f);
 }
 
 /* ---- idle timeout ----------------------------------------------------- */
@@ -328,8 +325,7 @@ waiting_bytes_win_over_the_idle_timer_after_a_stall(void **state)
 	for (int i = 0; i < 5; i++)
 		rig_turn(r);
 	assert_u64(r->worker->n_flows, 1);
-	close(f.client);
-	close(f.target);
+	rig_close(f);
 }
 
 /* As above, and no event has come yet when the timer looks. */
@@ -346,8 +342,7 @@ bytes_nobody_was_told_of_win_over_the_idle_timer(void **state)
 	flow_on_timer(r->worker, &flow->timer);
 	assert_i64(flow->state, FLOW_ESTABLISHED);
 	rig_expect(r, f.target, "NOOP");
-	close(f.client);
-	close(f.target);
+	rig_close(f);
 }
 
 /* Input that we leave in the kernel because the other side is slow does not
@@ -368,8 +363,7 @@ a_blocked_flow_still_times_out(void **state)
 	fault_skip_clock(350 * 1000 + WHEEL_TICK_MS);
 	assert_i64(rig_only_end(r)->reason, FLOW_END_IDLE_TIMEOUT);
 	assert_u64(sb_get(&r->block->listeners[0].elb_resets), 1);
-	close(f.client);
-	close(f.target);
+	rig_close(f);
 }
 
 /* ---- told by the supervisor ------------------------------------------- */
@@ -407,8 +401,7 @@ flows_of_other_targets_go_on(void **state)
 	peer_send_all(f.client, "NOOP", 4);
 	rig_expect(r, f.target, "NOOP");
 	assert_u64(r->n_ends, 0);
-	close(f.client);
-	close(f.target);
+	rig_close(f);
 }
 
 static void
@@ -443,8 +436,7 @@ a_drained_worker_stops_with_its_last_flow(void **state)
 	peer_fin(f.target);
 	RIG_WAIT(r, r->worker->poller.stopped);
 	assert_i64(rig_only_end(r)->reason, FLOW_END_CLIENT_FIN);
-	close(f.client);
-	close(f.target);
+	rig_close(f);
 	close(late);
 }
 
@@ -531,8 +523,7 @@ a_cut_stream_never_ends_in_fin(void **state)
 	assert_i64(e, PEER_RST);
 	/* At once, not at the flush's deadline. */
 	assert_i64(rig_only_end(r)->reason, FLOW_END_TARGET_RST);
-	close(f.client);
-	close(f.target);
+	rig_close(f);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, rig_teardown)

@@ -55,8 +55,7 @@ open_many(struct rig *r)
 static void
 close_flow(struct rig_flow f)
 {
-	close(f.client);
-	close(f.target);
+	rig_close(f);
 }
 
 /* All of the first target's flows are reset, with that reason. */

@@ -65,8 +65,7 @@ new_rules_count_for_new_flows_alone(void **state)
 	expect_rejected(r, rig_connect(r), FLOW_END_SECURITY_GROUP);
 	peer_send_all(f.client, "NOOP", 4);
 	rig_expect(r, f.target, "NOOP");
-	close(f.client);
-	close(f.target);
+	rig_close(f);
 }
 
 static void
@@ -77,20 +76,17 @@ one_source_gets_no_more_than_its_share(void **state)
 	int client;
 
 	r->max_flows_per_source = 2;
-	rig_add_target(r, 8);
-	rig_apply_keys(r, "", "", "");
+	rig_serve(r);
 	a = rig_open(r);
 	b = rig_open(r);
 	expect_rejected(r, rig_connect(r), FLOW_END_SOURCE_LIMIT);
 	/* A place that comes free may be taken again. */
-	close(a.client);
-	close(a.target);
+	rig_close(a);
 	RIG_WAIT(r, r->n_ends == 2);
 	client = rig_connect(r);
 	close(rig_accept(r, 0));
 	close(client);
-	close(b.client);
-	close(b.target);
+	rig_close(b);
 }
 
 static void
@@ -108,18 +104,15 @@ the_share_of_a_source_may_change_without_a_config(void **state)
 	struct rig_flow a, b;
 
 	r->max_flows_per_source = 1;
-	rig_add_target(r, 8);
-	rig_apply_keys(r, "", "", "");
+	rig_serve(r);
 	send_source_limit(r, 2, sizeof(uint32_t));
 	send_source_limit(r, 0, 1); /* is none */
 	RIG_WAIT(r, r->worker->max_flows_per_source == 2);
 	a = rig_open(r);
 	b = rig_open(r);
 	expect_rejected(r, rig_connect(r), FLOW_END_SOURCE_LIMIT);
-	close(a.client);
-	close(a.target);
-	close(b.client);
-	close(b.target);
+	rig_close(a);
+	rig_close(b);
 }
 
 static void
@@ -130,13 +123,11 @@ flows_of_other_workers_count_for_a_source(void **state)
 	struct rig_flow f;
 
 	r->max_flows_per_source = 2;
-	rig_add_target(r, 8);
-	rig_apply_keys(r, "", "", "");
+	rig_serve(r);
 	f = rig_open(r);
 	atomic_store(&other->sources[rig_flow(r)->source->sketch_bucket], 1);
 	expect_rejected(r, rig_connect(r), FLOW_END_SOURCE_LIMIT);
-	close(f.client);
-	close(f.target);
+	rig_close(f);
 }
 
 /* ---- pauses ----------------------------------------------------------- */
@@ -163,8 +154,7 @@ expect_pause_after(struct rig *r, int n, const char *why)
 	assert_u64(sb_get(&counters(r)->paused), 1);
 	peer_send_all(f[0].client, "NOOP", 4);
 	rig_expect(r, f[0].target, "NOOP");
-	close(f[0].client);
-	close(f[0].target);
+	rig_close(f[0]);
 	target = rig_accept(r, 0);
 	peer_send_all(waiting, "EHLO", 4);
 	rig_expect(r, target, "EHLO");
@@ -172,8 +162,7 @@ expect_pause_after(struct rig *r, int n, const char *why)
 	close(waiting);
 	close(target);
 	for (int i = 1; i < n; i++) {
-		close(f[i].client);
-		close(f[i].target);
+		rig_close(f[i]);
 	}
 	RIG_WAIT(r, r->worker->n_flows == 0);
 	RIG_WAIT(r, sb_get(&counters(r)->paused_workers) == 0);
@@ -186,8 +175,7 @@ max_flows_of_the_worker_pauses(void **state)
 	struct rig *r = *state;
 
 	r->max_flows = 3;
-	rig_add_target(r, 8);
-	rig_apply_keys(r, "", "", "");
+	rig_serve(r);
 	assert_u64(atomic_load(&r->block->max_flows), 3);
 	expect_pause_after(r, 3, "MaxFlows and its descriptor limit");
 }
@@ -220,8 +208,7 @@ the_descriptor_budget_pauses(void **state)
 	struct rig *r = *state;
 
 	r->max_flows = 20;
-	rig_add_target(r, 8);
-	rig_apply_keys(r, "", "", "");
+	rig_serve(r);
 	r->worker->budget.limit = r->worker->budget.used + 5; /* two flows */
 	expect_pause_after(r, 2, "descriptor limit of this worker");
 }
@@ -234,8 +221,7 @@ idle_pipes_make_room_for_flows(void **state)
 	struct pipe *pipes[2];
 
 	r->max_flows = 20;
-	rig_add_target(r, 8);
-	rig_apply_keys(r, "", "", "");
+	rig_serve(r);
 	for (int i = 0; i < 2; i++)
 		pipes[i] = pipe_pool_take(&r->worker->pipes);
 	for (int i = 0; i < 2; i++)
@@ -276,26 +262,33 @@ pipes_do_not_lower_max_flows_at_a_reload(void **state)
 	pipe_pool_give(&r->worker->pipes, p);
 }
 
+/* One flow is all that fits; returns a client that waits. */
+static int
+pause_with_one(struct rig *r, struct rig_flow *f)
+{
+	int waiting;
+
+	r->max_flows = 1;
+	rig_serve(r);
+	*f = rig_open(r);
+	waiting = rig_connect(r);
+	RIG_WAIT(r, sb_get(&counters(r)->paused_workers) == 1);
+	return waiting;
+}
+
 static void
 a_reload_that_gives_room_resumes(void **state)
 {
 	struct rig *r = *state;
 	struct rig_flow f;
-	int waiting;
+	int waiting = pause_with_one(r, &f);
 
-	r->max_flows = 1;
-	rig_add_target(r, 8);
-	rig_apply_keys(r, "", "", "");
-	f = rig_open(r);
-	waiting = rig_connect(r);
-	RIG_WAIT(r, sb_get(&counters(r)->paused_workers) == 1);
 	r->max_flows = 10;
 	rig_apply_keys(r, "", "", "");
 	close(rig_accept(r, 0));
 	assert_u64(sb_get(&counters(r)->paused_workers), 0);
 	close(waiting);
-	close(f.client);
-	close(f.target);
+	rig_close(f);
 }
 
 static void
@@ -303,22 +296,15 @@ a_paused_listener_that_is_removed_leaves_no_gauge(void **state)
 {
 	struct rig *r = *state;
 	struct rig_flow f;
-	int waiting;
+	int waiting = pause_with_one(r, &f);
 
-	r->max_flows = 1;
-	rig_add_target(r, 8);
-	rig_apply_keys(r, "", "", "");
-	f = rig_open(r);
-	waiting = rig_connect(r);
-	RIG_WAIT(r, sb_get(&counters(r)->paused_workers) == 1);
 	rig_apply(r,
 	    "[listener other]\nPort = 2525\nSecurityGroups = none\n"
 	    "DefaultActions = forward:g\n[target-group g]\nPort = 25\n");
 	assert_u64(sb_get(&counters(r)->paused_workers), 0);
 	assert_u64(sb_get(&r->block->paused_listeners), 0);
 	close(waiting);
-	close(f.client);
-	close(f.target);
+	rig_close(f);
 }
 
 /* More clients than one turn accepts: all are served. */
@@ -348,8 +334,7 @@ emfile_at_accept_pauses_for_a_moment(void **state)
 	struct rig *r = *state;
 	int client;
 
-	rig_add_target(r, 8);
-	rig_apply_keys(r, "", "", "");
+	rig_serve(r);
 	fault_set(FAULT_ACCEPT4, 0, 1, EMFILE);
 	client = peer_connect(&r->listeners[0].addr);
 	RIG_WAIT(r, sb_get(&counters(r)->paused_workers) == 1);
@@ -365,8 +350,7 @@ an_error_of_one_connection_does_not_stop_the_next(void **state)
 	struct rig *r = *state;
 	int client;
 
-	rig_add_target(r, 8);
-	rig_apply_keys(r, "", "", "");
+	rig_serve(r);
 	fault_set(FAULT_ACCEPT4, 0, 1, ECONNABORTED);
 	client = rig_connect(r);
 	RIG_WAIT(r, r->worker->n_flows == 1);
@@ -381,8 +365,7 @@ a_dead_listening_socket_can_be_closed(void **state)
 {
 	struct rig *r = *state;
 
-	rig_add_target(r, 8);
-	rig_apply_keys(r, "", "", "");
+	rig_serve(r);
 	fault_set(FAULT_ACCEPT4, 0, 100000, EINVAL);
 	listener_close(listener_find(r->worker, 0));
 	assert_u64_between(fault_hits(FAULT_ACCEPT4), 1, 10);
@@ -397,8 +380,7 @@ no_memory_for_the_source_is_no_resources(void **state)
 	struct rig *r = *state;
 	int client;
 
-	rig_add_target(r, 8);
-	rig_apply_keys(r, "", "", "");
+	rig_serve(r);
 	client = rig_connect(r);
 	fault_set(FAULT_CALLOC, 0, 1, ENOMEM);
 	expect_rejected(r, client, FLOW_END_NO_RESOURCES);
@@ -410,8 +392,7 @@ no_memory_for_the_flow_is_no_resources(void **state)
 	struct rig *r = *state;
 	int client;
 
-	rig_add_target(r, 8);
-	rig_apply_keys(r, "", "", "");
+	rig_serve(r);
 	client = rig_connect(r);
 	fault_set(FAULT_CALLOC, 1, 1, ENOMEM);
 	expect_rejected(r, client, FLOW_END_NO_RESOURCES);
@@ -424,8 +405,7 @@ a_client_that_cannot_be_watched_is_no_resources(void **state)
 	struct rig *r = *state;
 	int client;
 
-	rig_add_target(r, 8);
-	rig_apply_keys(r, "", "", "");
+	rig_serve(r);
 	client = rig_connect(r);
 	fault_set(FAULT_EPOLL_CTL, 0, 1, ENOMEM);
 	expect_rejected(r, client, FLOW_END_NO_RESOURCES);

@@ -26,8 +26,7 @@ setup(void **state)
 static void
 close_flow(struct rig_flow f)
 {
-	close(f.client);
-	close(f.target);
+	rig_close(f);
 }
 
 /* What the client's connection has to be announced as. */

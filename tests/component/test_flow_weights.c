@@ -238,8 +238,7 @@ a_connecting_flow_follows_a_reload(void **state)
 	apply_groups(r, "forward:g1", one_each);
 	rig_end_flows(r, 0, FLOW_END_TARGET_UNHEALTHY);
 	f.target = rig_accept(r, 1);
-	close(f.client);
-	close(f.target);
+	rig_close(f);
 	RIG_WAIT(r, r->worker->n_flows == 0);
 	black_hole_close(&hole);
 }

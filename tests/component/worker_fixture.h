@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <uv.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "nlb/conf.h"
@@ -105,6 +106,19 @@ int rig_connect(struct rig *r);
 int rig_accept(struct rig *r, size_t target);
 /* Both ends of a new flow over target 0. */
 struct rig_flow rig_open(struct rig *r);
+static inline void
+rig_close(struct rig_flow f)
+{
+	close(f.client);
+	close(f.target);
+}
+/* One target and a config without further keys. */
+static inline void
+rig_serve(struct rig *r)
+{
+	rig_add_target(r, 8);
+	rig_apply_keys(r, "", "", "");
+}
 void rig_read(struct rig *r, int fd, char *bytes, size_t size);
 void rig_expect(struct rig *r, int fd, const char *text);
 /* What comes after the data. */
