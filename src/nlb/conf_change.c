@@ -242,6 +242,30 @@ finish(struct conf_change_plan *plan)
 	free(plan->edits);
 }
 
+/* Warnings that the text has because of the change: with their places, and in
+ * the place of those that were said of the change itself. */
+static void
+note_new_warnings(struct conf_change_plan *plan,
+    const struct conf_options *options, struct conf_diags *parsed,
+    struct conf_diags *diags)
+{
+	struct conf_diags before = {0}, notes = {0}, said = {0};
+	struct conf *conf = NULL;
+
+	if (parsed->n == 0)
+		return;
+	(void)conf_parse(
+	    plan->copy.bytes, plan->copy.n_bytes, options, &conf, &before);
+	conf_destroy(conf);
+	conf_diags_move_new(&notes, parsed, &before);
+	conf_diags_move_new(&said, diags, &notes);
+	conf_diags_move_new(&said, &notes, &said);
+	conf_diags_fini(diags);
+	conf_diags_fini(&notes);
+	conf_diags_fini(&before);
+	*diags = said;
+}
+
 static int
 parse_edited(struct conf_change_plan *plan, const struct conf_options *options,
     struct conf **out, struct conf_diags *diags)
@@ -266,6 +290,7 @@ parse_edited(struct conf_change_plan *plan, const struct conf_options *options,
 	rc = conf_parse(text, len, options, out, &parsed);
 	free(text);
 	if (rc == 0) {
+		note_new_warnings(plan, options, &parsed, diags);
 		conf_diags_fini(&parsed);
 		return 0;
 	}

@@ -280,6 +280,38 @@ conf_diags_drop_warnings(struct conf_diags *diags)
 	    diags->n_errors > kept ? diags->n_errors - kept : 0;
 }
 
+static bool
+has_message(const struct conf_diags *diags, const char *message)
+{
+	for (size_t i = 0; i < diags->n; i++) {
+		if (strcmp(diags->list[i].message, message) == 0)
+			return true;
+	}
+	return false;
+}
+
+void
+conf_diags_move_new(struct conf_diags *to, struct conf_diags *from,
+    const struct conf_diags *known)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < from->n; i++) {
+		struct conf_diag *d = &from->list[i], *added;
+
+		added = has_message(known, d->message)
+			    ? NULL
+			    : conf_diags_add(to, d->warning, "%s", "");
+		if (added == NULL) {
+			from->list[kept++] = *d;
+			continue;
+		}
+		free(added->message);
+		*added = *d;
+	}
+	from->n = kept;
+}
+
 static void
 print_excerpt(const struct conf_diag *d, FILE *out)
 {

@@ -88,6 +88,10 @@ void conf_diags_finish(struct conf_diags *diags);
 /* For an answer that is about the errors alone. */
 void conf_diags_drop_warnings(struct conf_diags *diags);
 
+/* Moves those out of from whose messages are not in known. */
+void conf_diags_move_new(struct conf_diags *to, struct conf_diags *from,
+    const struct conf_diags *known);
+
 /* "did you mean": the nearest of some words, if near enough. */
 struct conf_suggestion {
 	struct conf_span got;

@@ -157,13 +157,18 @@ say(const struct change *c, bool failed)
 		has_line |= c->diags.list[i].line != 0;
 	if (c->why[0] != '\0')
 		fprintf(f, "nothing was changed: %s\n", c->why);
-	else if (has_line)
+	else if (has_line && failed)
 		fputs("nothing was changed: this is what the configuration "
 		      "would say\n",
 		    f);
+	/* Lines are those of the file, unless what runs is something else. */
 	if (c->why[0] == '\0' || !failed)
 		conf_diags_print(&c->diags,
-		    has_line ? c->d->options.config_path : c->wanted->name, f);
+		    !has_line ? c->wanted->name
+		    : c->d->file_conf != NULL || c->runtime_only
+			? "running configuration"
+			: c->d->options.config_path,
+		    f);
 	if (fclose(f) != 0) {
 		free(text);
 		return NULL;

@@ -78,8 +78,8 @@ change_is_in_force_and_in_the_file(void **state)
 	struct daemon_fixture *f = *state;
 
 	start(f);
-	assert_i64(
-	    post(f, "/v1/register-targets", TARGET("127.0.0.9", ""), "{}"),
+	assert_i64(post(f, "/v1/register-targets", TARGET("127.0.0.9", ""),
+		       "127.0.0.9 is this machine"),
 	    200);
 	expect_answer(f, "/v1/target-health", "127.0.0.9");
 	expect_answer(f, "/v1/status", "\"generation\":2");
@@ -157,8 +157,8 @@ runtime_change_leaves_the_file_and_ends_with_a_reload(void **state)
 	struct daemon_fixture *f = *state;
 
 	start(f);
-	assert_i64(
-	    post(f, "/v1/register-targets", TARGET("127.0.0.9", RUNTIME), "{}"),
+	assert_i64(post(f, "/v1/register-targets", TARGET("127.0.0.9", RUNTIME),
+		       "127.0.0.9 is this machine"),
 	    200);
 	expect_answer(f, "/v1/target-health", "127.0.0.9");
 	expect_answer(
@@ -251,8 +251,8 @@ file_changed_by_somebody_else_is_left_alone(void **state)
 	    post(f, "/v1/register-targets", TARGET("127.0.0.9", RUNTIME), NULL),
 	    200);
 	assert_i64(post(f, "/v1/reload", "", "accepted"), 200);
-	assert_i64(
-	    post(f, "/v1/register-targets", TARGET("127.0.0.9", ""), "{}"),
+	assert_i64(post(f, "/v1/register-targets", TARGET("127.0.0.9", ""),
+		       "127.0.0.9 is this machine"),
 	    200);
 	expect_file(f, "edited meanwhile", true);
 	expect_file(f, "127.0.0.9", true);

@@ -370,8 +370,30 @@ value_outside_of_aws_range_is_a_note(void **state)
 			 "tcp.idle_timeout.seconds", "5"),
 	    0);
 	assert_non_null(f->made);
-	assert_u64(f->diags.n_warnings, 1);
+	assert_u64(f->diags.n, 1);
+	assert_true(f->diags.list[0].warning);
 	assert_contains(f->said, "an NLB takes 60 to 6000");
+	assert_contains(f->said, "= 5\n");
+}
+
+/* The file has other warnings; they are no answer to this change. */
+static void
+new_warnings_of_the_text_are_notes_with_their_lines(void **state)
+{
+	struct fixture *f = *state;
+	static const char *const targets[] = {
+	    "Id=10.0.0.1", "Id=10.0.0.2,Port=2525"};
+	struct conf_change change = {.kind = CONF_CHANGE_DEREGISTER_TARGETS,
+	    .name = "smtp",
+	    .targets = targets,
+	    .n_targets = 2};
+
+	assert_errno(REGISTER(f, "Id=10.0.0.3"), 0);
+	assert_u64(f->diags.n, 0);
+	assert_errno(apply(f, &change), 0);
+	assert_u64(f->diags.n, 1);
+	assert_u64(f->diags.list[0].line, 9);
+	assert_contains(f->said, "[target-group smtp] has no targets");
 }
 
 static void
@@ -426,6 +448,7 @@ main(void)
 	    TEST(value_that_only_was_the_default_gets_a_line),
 	    TEST(wrong_values_are_refused_with_the_reason),
 	    TEST(value_outside_of_aws_range_is_a_note),
+	    TEST(new_warnings_of_the_text_are_notes_with_their_lines),
 	    TEST(key_of_another_verb_or_of_the_file_alone_says_where),
 	    TEST(attribute_given_twice_is_refused),
 	};
