@@ -201,15 +201,20 @@ class Daemon:
                 os.kill(pid, signal.SIGCONT)
 
     @contextlib.contextmanager
-    def traced(self, pid, calls, output):
+    def traced(self, pid, calls, output, *options):
         """strace on a process for the span of a `with`."""
         tracer = Process(["strace", "-f", "-p", pid, "-e", f"trace={calls}",
-                          "-o", output]).start()
+                          *options, "-o", output]).start()
         tracer.wait_line("attached", 5)
         try:
             yield
         finally:
             tracer.terminate()
+
+    def injected(self, pid, call, error, when="2+3"):
+        """System calls of a process that fail, for the span of a `with`."""
+        return self.traced(pid, call, "/dev/null", "-e",
+                           f"inject={call}:error={error}:when={when}")
 
     # -- asking
 
