@@ -4,10 +4,9 @@
  * they are names and addresses of the config, reasons of nlbd's own table, and
  * numbers of workers.
  *
- * A metric that is kept by listener and by target has one family for each, as
- * a sum over one family must not count a flow twice. Counters of target groups
- * are the sums of their targets and are left to the reader: such a sum would
- * go back when a target leaves.
+ * A metric that is kept by listener, target group and target has one family for
+ * each, as a sum over one family must not count a flow twice. A group's counter
+ * keeps what targets had that have left; a sum over its targets would go back.
  */
 #include "admin/metrics.h"
 
@@ -75,9 +74,6 @@ put_sample(void *arg, const struct metric_sample *s)
 	struct exposition_label labels[3] = {{NULL, NULL}};
 	char address[ADDR_STRLEN];
 
-	if (s->by == METRIC_BY_TARGET_GROUP &&
-	    s->metric->kind == METRIC_COUNTER)
-		return;
 	begin_metric(walk, s);
 	if (s->listener != NULL)
 		labels[0] = (struct exposition_label){"listener", s->listener};
