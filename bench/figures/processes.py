@@ -145,8 +145,10 @@ def rss_bytes(pid):
 
 
 def slab_bytes():
-    """What the kernel's objects take, sockets among them."""
-    for line in (PROC / "meminfo").read_text().splitlines():
-        if line.startswith("Slab:"):
-            return int(line.split()[1]) * 1024
-    return 0
+    """What the kernel's objects take, sockets among them: those in use, for
+    the pages of freed ones are kept for a while."""
+    total = 0
+    for line in (PROC / "slabinfo").read_text().splitlines()[2:]:
+        _, active, _, size = line.split()[:4]
+        total += int(active) * int(size)
+    return total

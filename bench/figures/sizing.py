@@ -21,12 +21,12 @@ def slopes(results):
               for value in results.values("memory", "bytes_per_flow", "nlbd",
                                           at)]
     per_flow = slope(memory)[0] if memory else None
-    kernel = (results.median("memory", "kernel_bytes_per_flow", "nlbd",
-                             max(results.places("memory"))) if memory
-              else None)
+    kernel = [value for at in results.places("memory") if (
+        value := results.median("memory", "kernel_bytes_per_flow", "nlbd",
+                                at)) is not None]
     cpu = (results.median("smtp", "cpu_us_per_session", "nlbd")
            or results.median("session", "cpu_us_per_session", "nlbd"))
-    return {"user_bytes_per_flow": per_flow, "kernel_bytes_per_flow": kernel,
+    return {"user_bytes_per_flow": per_flow, "kernel_bytes_per_flow": max(kernel, default=None),
             "cpu_us_per_session": cpu,
             "cpu_ms_per_gb": results.median("bulk", "cpu_ms_per_gb", "nlbd")}
 
@@ -54,8 +54,8 @@ def sizing(results, show=print):
          "idle flow (least squares over "
          f"{', '.join(f'{at:,}' for at in results.places('memory'))} flows)")
     show(f"  {number(per['kernel_bytes_per_flow'])} B of kernel memory for its "
-         "two sockets (half of what all four of a flow grew the\n  machine's "
-         "slab by)")
+         "two sockets (half of what a flow's four took, the\n  most of these "
+         "sizes)")
     show(f"  {number(per['cpu_us_per_session'])} us of a core per SMTP session "
          "of one 2 KiB mail")
     show(f"  {number(per['cpu_ms_per_gb'])} ms of a core per GB of payload")
@@ -63,7 +63,9 @@ def sizing(results, show=print):
          "per GB; a worker is one core\nthat is planned to be "
          f"{HEADROOM:.0%} busy, and holds {LIMIT // FDS_PER_FLOW:,} flows by "
          "descriptors. Socket buffers of flows that\nmove data come on top: "
-         "up to net.ipv4.tcp_rmem and tcp_wmem for each.")
+         "up to net.ipv4.tcp_rmem and tcp_wmem for each; so do the "
+         "interrupts of a network\ncard, which the veth pairs of the "
+         "measurement have not.")
     show(f"  {'flows':>8} {'sessions/s':>11} {'Mbit/s':>7} {'cores busy':>11} "
          f"{'workers':>8} {'nlbd':>9} {'kernel':>9}")
     for flows, sessions, mbit in CASES:

@@ -11,7 +11,7 @@ from lab.daemon import BUILD, REPOSITORY
 
 sys.path.insert(0, str(REPOSITORY / "bench"))
 
-from figures import report, sizing, stats  # noqa: E402
+from figures import publish, report, sizing, stats  # noqa: E402
 from figures.results import Results  # noqa: E402
 
 SCRIPT = REPOSITORY / "scripts/bench"
@@ -113,6 +113,32 @@ def test_sizing_is_reckoned_from_the_slopes(tmp_path):
     # 2,000 sessions of 80 us, and 0.625 GB/s at 80 ms.
     row = next(line for line in lines if line.strip().startswith("100,000"))
     assert row.split()[:5] == ["100,000", "2,000", "5,000", "0.21", "1"]
+
+
+def test_publish_replaces_what_is_between_the_markers(tmp_path):
+    results = made_up(tmp_path / "run", 1.3)
+    report.check_goals(results)
+    readme = tmp_path / "README.md"
+    (tmp_path / "bench").mkdir()
+    readme.write_text("before\n" + publish.BEGIN + "what was\n" + publish.END
+                      + "after\n")
+    assert publish.publish(results, tmp_path, lambda _: None)
+    once = readme.read_text()
+    assert once.startswith("before\n") and once.endswith("after\n")
+    assert "what was" not in once
+    assert "| 104 | 100 (1.04 ×) | – |" in once
+    assert "at most 0.65 × haproxy | 1.04 (" in once and "**missed**" in once
+    assert "![SMTP sessions per second](bench/plots/sessions.svg)" in once
+    assert (tmp_path / "bench/plots/sessions.svg").exists()
+    assert publish.publish(results, tmp_path, lambda _: None)
+    assert readme.read_text() == once
+    readme.write_text("no markers\n")
+    assert not publish.publish(results, tmp_path, lambda _: None)
+
+
+def test_readme_has_the_markers():
+    text = (REPOSITORY / "README.md").read_text()
+    assert text.count(publish.BEGIN) == text.count(publish.END) == 1
 
 
 def test_intervals_hold_what_they_should():
