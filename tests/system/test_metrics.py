@@ -9,7 +9,7 @@ from lab import ini
 from lab.capture import Capture
 from lab.load import EchoTargets, sessions
 from lab.netns import CLIENT4, TARGET4
-from lab.peers import RST, Target, connect, stream
+from lab.peers import RST, Target, connect, reset_at_once, stream
 from lab.wait import wait_until
 
 LISTENER = {"Listener": "submission"}
@@ -143,6 +143,51 @@ def test_resets_are_counted_by_who_sent_them(origin, network, start_nlbd,
     wanted = [int(origin == who) for who in ("client", "target", "nlbd")]
     for by, which in PLACES:
         assert [nlbd.metric(name, by, **which) for name in RESETS] == wanted
+
+
+BLOCKED_INBOUND = "SecurityGroupBlockedFlowCount_Inbound_TCP"
+BLOCKED_OUTBOUND = "SecurityGroupBlockedFlowCount_Outbound_TCP"
+
+
+def only(source, port):
+    return {"Inbound.one":
+            f"Protocol=tcp,PortRange={port},Source={source}/32"}
+
+
+def test_what_security_groups_block_is_counted_and_stays(
+        network, start_nlbd, target):
+    """By the kernel, before nlbd ever sees it; and not again, or never, when
+    the listener has another name, or another port."""
+    sections = ini.base()
+    sections[ini.SECURITY_GROUP] = only(CLIENT4[0], ini.PORT)
+    nlbd = start_nlbd(sections)
+    with pytest.raises(TimeoutError):
+        connect(network.client, nlbd.address, CLIENT4[1], deadline_s=1.5)
+    blocked = nlbd.metric(BLOCKED_INBOUND)
+    assert blocked >= 2  # a SYN is repeated after a second
+    assert nlbd.metric(BLOCKED_INBOUND, "listener", **LISTENER) == blocked
+    assert nlbd.metric("RejectedFlowCount") == 0
+    sections["listener other"] = sections.pop(ini.LISTENER)
+    nlbd.reload(sections)
+    assert nlbd.metric(BLOCKED_INBOUND) == blocked
+    sections["listener other"]["Port"] = ini.PORT + 1
+    sections[ini.SECURITY_GROUP] = only(CLIENT4[0], ini.PORT + 1)
+    nlbd.reload(sections)
+    assert nlbd.metric(BLOCKED_INBOUND, "listener", Listener="other") == 0
+    assert nlbd.metric(BLOCKED_INBOUND) == blocked
+
+
+@pytest.mark.quick
+def test_what_outbound_rules_block_is_no_rejected_flow(network, start_nlbd,
+                                                       target):
+    sections = ini.base()
+    sections[ini.SECURITY_GROUP]["Outbound.elsewhere"] = (
+        "Protocol=tcp,PortRange=1-65535,Destination=198.51.100.0/24")
+    nlbd = start_nlbd(sections, healthy=0)
+    reset_at_once(network.client, nlbd.address, CLIENT4[0])
+    wait_until(lambda: nlbd.metric(BLOCKED_OUTBOUND) == 1, 10,
+               "the blocked flow is counted")
+    assert nlbd.metric("RejectedFlowCount") == 0
 
 
 COUNTERS = ["NewFlowCount", "ProcessedBytes", "ProcessedPackets",
