@@ -102,18 +102,30 @@ def reasons(nlbd, sessions):
 # ---- deregistration
 
 
-def deregister(nlbd, gone, **group):
-    """Takes `gone` out of the file; (when it was decided, when nlbctl came
-    back)."""
-    mark = len(nlbd.process.lines)
+def by_reload(nlbd, gone, **group):
     nlbd.reload(config(*(a for a in THREE if a != gone), **group))
+
+
+def by_nlbctl(nlbd, gone, **_):
+    nlbd.ctl_done("deregister-targets", "--target-group", "smtp",
+                  "--targets", f"Id={gone}")
+
+
+def deregister(nlbd, gone, how=by_reload, **group):
+    """(When it was decided and in force, when nlbctl came back)."""
+    mark = len(nlbd.process.lines)
+    how(nlbd, gone, **group)
     returned = time.time()
-    return decided_at(nlbd, "reload accepted", mark), returned
+    return decided_at(nlbd, "reload accepted|in force as", mark), returned
+
+
+BOTH_WAYS = pytest.mark.parametrize("how", [by_reload, by_nlbctl])
 
 
 @pytest.mark.quick
+@BOTH_WAYS
 def test_deregistered_target_keeps_its_sessions_and_gets_no_new_one(
-        network, start_nlbd, smtp, sick):
+        how, network, start_nlbd, smtp, sick):
     """connection_termination off: not even the end of the delay cuts them."""
     sick()
     gone, *others = THREE
@@ -121,7 +133,7 @@ def test_deregistered_target_keeps_its_sessions_and_gets_no_new_one(
     nlbd = start_nlbd(config(**delay), healthy=3)
     with mail_sessions(network, nlbd.address, THREE) as sessions:
         with under_load(network, nlbd, smtp) as flows:
-            decided, returned = deregister(nlbd, gone, **delay)
+            decided, returned = deregister(nlbd, gone, how, **delay)
             assert nlbd.health()[gone] == ("draining",
                                            "Target.DeregistrationInProgress")
             leaves(flows, [gone], others, decided)
@@ -138,8 +150,9 @@ def test_deregistered_target_keeps_its_sessions_and_gets_no_new_one(
 
 
 @pytest.mark.quick
+@BOTH_WAYS
 def test_deregistration_with_termination_resets_what_is_left_after_the_delay(
-        network, start_nlbd, smtp, sick):
+        how, network, start_nlbd, smtp, sick):
     sick()
     gone, *others = THREE
     attributes = {
@@ -148,7 +161,7 @@ def test_deregistration_with_termination_resets_what_is_left_after_the_delay(
     nlbd = start_nlbd(config(**attributes), healthy=3)
     with mail_sessions(network, nlbd.address, THREE) as sessions:
         with under_load(network, nlbd, smtp) as flows:
-            decided, returned = deregister(nlbd, gone, **attributes)
+            decided, returned = deregister(nlbd, gone, how, **attributes)
             early, *rest = sessions[gone]
             assert all_submit([early]) and early.quits(), "before the delay"
             leaves(flows, [gone], others, decided)

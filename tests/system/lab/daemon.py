@@ -229,6 +229,11 @@ class Daemon:
         assert done.returncode == 0, f"nlbctl {args}: {done.stderr}"
         return json.loads(done.stdout)
 
+    def ctl_done(self, *args):
+        """A verb that changes something and has to succeed."""
+        done = self.ctl_raw(*args)
+        assert done.returncode == 0, f"nlbctl {args}: {done.stderr}"
+
     def status(self):
         return self.ctl("status")
 

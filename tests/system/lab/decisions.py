@@ -13,7 +13,7 @@ SYN_ONLY = "tcp[tcpflags] & (tcp-syn|tcp-ack) == tcp-syn"
 def decided_at(nlbd, text, start=0, deadline_s=20):
     """The time of the first log line from line `start` on with text in it."""
     match = nlbd.process.wait_line(
-        rf"^(\S+Z) nlbd: \w+: .*{text}", deadline_s, start)
+        rf"^(\S+Z) nlbd: \w+: .*(?:{text})", deadline_s, start)
     return datetime.datetime.fromisoformat(match[1]).timestamp()
 
 
