@@ -17,9 +17,12 @@ OPEN_METRICS = "application/openmetrics-text; version=1.0.0"
 GROUP = 'target_group="smtp"'
 
 
-def config(*addresses, **node):
-    return ini.base(addresses or TARGET4[:2], health_port="traffic-port",
-                    HttpListen=LISTEN, MaxFlowsPerSource=0, **node)
+def config(*addresses):
+    sections = ini.base(addresses or TARGET4[:2], health_port="traffic-port",
+                        HttpListen=LISTEN, MaxFlowsPerSource=0)
+    # A removed target is gone at once, and its counts with it.
+    sections[ini.GROUP]["deregistration_delay.timeout_seconds"] = 0
+    return sections
 
 
 @pytest.fixture
