@@ -40,6 +40,7 @@ struct admin_status {
 	uint64_t start_ms;            /* wall clock */
 	uint64_t uptime_ms;
 	bool stopping;
+	bool drained; /* the node shall leave DNS, and still serves */
 	uint32_t worker_restarts;
 	uint64_t reloads_accepted, reloads_rejected;
 	/* what the logs did not take: full disk, no reader; see also
@@ -117,6 +118,8 @@ struct admin_ops {
 	/* name of what a flow record's slots mean; NULL = gone */
 	const char *(*listener_name)(void *owner, uint16_t slot);
 	const char *(*target_group_name)(void *owner, uint16_t target_slot);
+	/* DNS shall leave this node, or may come back. */
+	void (*drain_node)(void *owner, bool drained);
 	/* Each calls cb exactly once, later or at once. 0, or a negative
 	 * errno and cb is not called. */
 	int (*list_flows)(void *owner, admin_flows_cb cb, void *arg);

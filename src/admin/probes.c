@@ -28,6 +28,8 @@ not_ready_reason(const struct admin_ops *ops)
 	ops->status(ops->owner, &status);
 	if (status.stopping)
 		return "nlbd is stopping and takes no new flows";
+	if (status.drained)
+		return "the node was drained with nlbctl drain-node";
 	ops->each_worker(ops->owner, find_serving, &serving);
 	return serving ? NULL : "no worker serves yet";
 }

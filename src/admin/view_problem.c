@@ -98,11 +98,15 @@ group_count(void *arg, const struct admin_target *t)
 
 /* The first rows of groups are the config's, in its order. */
 static void
-judge_zone(const struct conf *conf, struct view_groups *groups)
+judge_zone(const struct admin_ops *ops, const struct conf *conf,
+    struct view_groups *groups)
 {
+	struct admin_status status;
 	size_t i;
 
-	groups->zone_healthy = true;
+	memset(&status, 0, sizeof(status));
+	ops->status(ops->owner, &status);
+	groups->zone_healthy = !status.drained;
 	for (i = 0; i < groups->n; i++) {
 		struct view_group *g = &groups->list[i];
 
@@ -139,7 +143,7 @@ view_groups_collect(const struct admin_ops *ops, struct view_groups *groups)
 		}
 	}
 	ops->each_target(ops->owner, group_count, groups);
-	judge_zone(conf, groups);
+	judge_zone(ops, conf, groups);
 }
 
 static void
@@ -260,6 +264,12 @@ process_problems(
 		problem_add(problems, VIEW_DEGRADED,
 		    "nlbd is stopping: it takes no new connections and waits "
 		    "for the flows it has. Send SIGTERM again to end them.");
+	if (status->drained && !status->stopping)
+		problem_add(problems, VIEW_DEGRADED,
+		    "This node is drained: DNS is told to leave it, and who "
+		    "still comes is served. Stop nlbd after `nlbctl wait "
+		    "drained`, or take it back with `nlbctl drain-node "
+		    "--undo`.");
 	if (status->last_reload == ADMIN_VERDICT_REJECTED)
 		problem_add(problems, VIEW_DEGRADED,
 		    "The last reload was rejected, the configuration before it "

@@ -234,15 +234,16 @@ status_build(const struct admin_ops *ops, const struct admin_status *status,
 	    [VIEW_FAILING] = "failing",
 	};
 
-	return json_pack("{s:s, s:i, s:s, s:s, s:O, s:o, s:o, s:b, s:i, s:o,"
-			 " s:o, s:o, s:o, s:o, s:o, s:o}",
+	return json_pack(
+	    "{s:s, s:i, s:s, s:s, s:O, s:o, s:o, s:b, s:b, s:i, s:o,"
+	    " s:o, s:o, s:o, s:o, s:o, s:o}",
 	    "version", NLBD_VERSION, "pid", (int)getpid(), "load_balancer",
 	    ops->conf(ops->owner)->lb.name, "health", healths[problems->health],
 	    "problems", problems->list, "start_time",
 	    view_time(status->start_ms), "uptime_seconds",
 	    view_uint(status->uptime_ms / 1000), "stopping",
-	    (int)status->stopping, "worker_restarts",
-	    (int)status->worker_restarts, "active_flows",
+	    (int)status->stopping, "drained", (int)status->drained,
+	    "worker_restarts", (int)status->worker_restarts, "active_flows",
 	    view_uint(scoreboard_active_flows(ops->scoreboard)), "config",
 	    status_config(status), "workers", status_workers(ops), "listeners",
 	    status_listeners(ops), "target_groups",

@@ -183,7 +183,11 @@ find_param(const struct command *command, const struct raw_option *raw)
 	int i;
 
 	for (i = 0; command->params[i].option != NULL; i++) {
-		if (raw_is(raw, '\0', command->params[i].option))
+		const struct command_param *param = &command->params[i];
+		bool short_too = (param->flags & COMMAND_LETTER) != 0;
+
+		if (raw_is(raw, short_too ? param->option[0] : '\0',
+			param->option))
 			return i;
 	}
 	return -1;

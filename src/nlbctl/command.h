@@ -20,9 +20,10 @@ enum {
 	COMMAND_REQUIRED = 1 << 2,
 	/* As the AWS CLI's shorthand: Name=value,Name=value. */
 	COMMAND_FIELDS = 1 << 3,
-	COMMAND_LIST = 1 << 4,  /* several of them, with blanks between */
-	COMMAND_WORDS = 1 << 5, /* arg lists all that may stand there: a|b */
-	COMMAND_FILE = 1 << 6,
+	COMMAND_LIST = 1 << 4,   /* several of them, with blanks between */
+	COMMAND_LETTER = 1 << 5, /* its first letter will do, as in -q */
+	COMMAND_WORDS = 1 << 6,  /* arg lists all that may stand there: a|b */
+	COMMAND_FILE = 1 << 7,
 };
 
 /* An option of one verb. A GET's value goes into the query, a POST's into the

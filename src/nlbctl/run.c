@@ -173,23 +173,19 @@ build_body(const struct command_run *run, char **text)
 static int
 run_request(const struct command_run *run)
 {
-	const char *socket_path = run->socket_path;
 	struct client_response response;
 	char path[512], error[CLIENT_ERROR_MAX];
 	char *body;
 	int code;
 
-	if (strlen(socket_path) >= sizeof(((struct sockaddr_un *)0)->sun_path))
-		return complain_usage(
-		    run->err, "the socket's path is longer than 107 bytes");
 	if (build_path(run->line, path, sizeof(path)) != 0)
 		return complain_usage(
 		    run->err, "an option's value is too long");
 	code = build_body(run, &body);
 	if (code != 0)
 		return code;
-	code = client_request(socket_path, run->line->command->method, path,
-	    body, &response, error);
+	code = client_request(run->socket_path, run->line->command->method,
+	    path, body, &response, error);
 	free(body);
 	if (code != 0) {
 		verb_complain(run->err, error);
@@ -221,6 +217,10 @@ nlbctl_run(int argc, char *const *argv, const char *default_socket,
 				      : default_socket;
 		if (line.socket != NULL)
 			run.socket_path = line.socket;
+		if (strlen(run.socket_path) >=
+		    sizeof(((struct sockaddr_un *)0)->sun_path))
+			return complain_usage(
+			    err, "the socket's path is longer than 107 bytes");
 		code = line.command->run != NULL ? line.command->run(&run)
 						 : run_request(&run);
 	}

@@ -29,12 +29,28 @@ get_status(void *owner, struct admin_status *out)
 	    .start_ms = d->start_wall_ms,
 	    .uptime_ms = daemon_now_ms(d) - d->start_ms,
 	    .stopping = d->state >= DAEMON_DRAINING,
+	    .drained = d->drained,
 	    .worker_restarts = d->workers.restarts,
 	    .reloads_accepted = d->n_reloads[ADMIN_VERDICT_ACCEPTED],
 	    .reloads_rejected = d->n_reloads[ADMIN_VERDICT_REJECTED],
 	    .flow_records_lost = d->flow_log.dropped,
 	    .log_lines_lost = log_dropped(),
 	};
+}
+
+static void
+drain_node(void *owner, bool drained)
+{
+	struct daemon *d = owner;
+
+	if (d->drained == drained)
+		return;
+	d->drained = drained;
+	if (drained)
+		log_notice("this node is drained: DNS shall leave it, new "
+			   "connections are still served");
+	else
+		log_notice("this node is in service again");
 }
 
 static void
@@ -176,6 +192,7 @@ daemon_fill_ops(struct daemon *d, struct admin_ops *ops)
 	    .listener_name = daemon_listener_name,
 	    .target_group_name = daemon_target_group_name,
 	    .list_flows = daemon_list_flows,
+	    .drain_node = drain_node,
 	    .reload = daemon_reload,
 	    .check = daemon_check,
 	    .change = daemon_change,

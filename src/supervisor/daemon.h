@@ -87,6 +87,7 @@ enum daemon_state {
 struct daemon {
 	uv_loop_t loop;
 	enum daemon_state state;
+	bool drained; /* by nlbctl drain-node: out of DNS, still serving */
 	struct daemon_options options;
 	char admin_path[CONF_PATH_MAX];
 	char lock_path[CONF_PATH_MAX + 8];

@@ -105,6 +105,14 @@ fake_verdict_op(struct admin_fake *fake, admin_verdict_cb cb, void *arg)
 	return 0;
 }
 
+static void
+fake_drain_node(void *owner, bool drained)
+{
+	struct admin_fake *fake = owner;
+
+	fake->status.drained = drained;
+}
+
 static int
 fake_reload(void *owner, admin_verdict_cb cb, void *arg)
 {
@@ -359,6 +367,7 @@ admin_fake_init(struct admin_fake *fake, uint64_t now_ms)
 	    .listener_name = fake_listener_name,
 	    .target_group_name = fake_target_group_name,
 	    .list_flows = fake_list_flows,
+	    .drain_node = fake_drain_node,
 	    .reload = fake_reload,
 	    .check = fake_check,
 	    .change = fake_change,

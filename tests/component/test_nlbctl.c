@@ -14,159 +14,48 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#include "admin_fake.h"
 #include "nlbctl/run.h"
+#include "nlbctl_fixture.h"
 #include "support/expect.h"
 
 #define NOBODY 65534
 
-struct fixture {
-	char dir[64], path[96];
-	pid_t server;    /* 0 = none */
-	char *out, *err; /* what the last run printed */
-};
-
-static int
-setup(void **state)
-{
-	struct fixture *f = calloc(1, sizeof(*f));
-
-	if (f == NULL)
-		return -1;
-	snprintf(f->dir, sizeof(f->dir), "/tmp/nlbctl-test-XXXXXX");
-	if (mkdtemp(f->dir) == NULL)
-		return -1;
-	snprintf(f->path, sizeof(f->path), "%s/s", f->dir);
-	*state = f;
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	struct fixture *f = *state;
-
-	if (f->server != 0) {
-		kill(f->server, SIGKILL);
-		waitpid(f->server, NULL, 0);
-	}
-	unlink(f->path);
-	rmdir(f->dir);
-	free(f->out);
-	free(f->err);
-	free(f);
-	return 0;
-}
-
-static int
-listen_at(const char *path)
-{
-	struct sockaddr_un addr = {.sun_family = AF_UNIX};
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	assert_true(fd != -1);
-	snprintf(addr.sun_path, sizeof(addr.sun_path), "%s", path);
-	assert_i64(bind(fd, (struct sockaddr *)&addr, sizeof(addr)), 0);
-	assert_i64(listen(fd, 16), 0);
-	return fd;
-}
-
-/* Never returns: the test ends it. */
-static void
-serve_admin(int fd, void (*change)(struct admin_fake *))
-{
-	static struct admin_fake fake;
-	struct admin *admin;
-	uv_loop_t loop;
-
-	if (uv_loop_init(&loop) != 0)
-		_exit(1);
-	admin_fake_init(&fake, uv_now(&loop));
-	if (change != NULL)
-		change(&fake);
-	if (admin_create(&loop, fd, getuid(), &fake.ops, &admin) != 0)
-		_exit(1);
-	uv_run(&loop, UV_RUN_DEFAULT);
-	_exit(0);
-}
-
-/* The socket listens before this returns: no run can come too early. */
-static void
-start_server(struct fixture *f, void (*change)(struct admin_fake *))
-{
-	int fd = listen_at(f->path);
-
-	f->server = fork();
-	assert_true(f->server != -1);
-	if (f->server == 0) {
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		serve_admin(fd, change);
-	}
-	close(fd);
-}
-
-/* Runs nlbctl with words divided by blanks; returns its exit code. */
-static int
-run(struct fixture *f, const char *words)
-{
-	char *argv[16] = {strdup("nlbctl")};
-	char *copy = strdup(words), *rest = copy, *word;
-	struct output out = {0};
-	size_t size;
-	FILE *err;
-	int argc = 1, code;
-
-	free(f->out);
-	free(f->err);
-	assert_non_null(copy);
-	while ((word = strsep(&rest, " ")) != NULL && argc < 15)
-		argv[argc++] = word;
-	out.file = open_memstream(&f->out, &size);
-	err = open_memstream(&f->err, &size);
-	assert_true(out.file != NULL && err != NULL);
-	code = nlbctl_run(argc, argv, f->path, &out, err);
-	fclose(out.file);
-	fclose(err);
-	free(argv[0]);
-	free(copy);
-	return code;
-}
-
 static void
 every_verb_shows_its_table(void **state)
 {
-	struct fixture *f = *state;
+	struct nlbctl_fixture *f = *state;
 
-	start_server(f, NULL);
-	assert_i64(run(f, "status"), EX_OK);
+	nlbctl_start_server(f, NULL);
+	assert_i64(nlbctl_run_words(f, "status"), EX_OK);
 	assert_memory_equal(f->out, "smtp-submission is OK\n", 22);
 	assert_contains(f->out, "\nWORKER  PID  STATE ");
 	assert_contains(f->out, "Flows ended: 1,203 client-fin, 12 idle");
 	assert_str(f->err, "");
-	assert_i64(run(f, "describe-target-health"), EX_OK);
+	assert_i64(nlbctl_run_words(f, "describe-target-health"), EX_OK);
 	assert_contains(f->out, "mail-3");
 	assert_contains(f->out, "connected, 0.41 ms");
-	assert_i64(run(f, "flows --limit 2"), EX_OK);
+	assert_i64(nlbctl_run_words(f, "flows --limit 2"), EX_OK);
 	assert_contains(f->out, "203.0.113.10:40002");
 	assert_contains(f->out, "2 of 3 flows, the newest ones.\n");
-	assert_i64(run(f, "metrics"), EX_OK);
+	assert_i64(nlbctl_run_words(f, "metrics"), EX_OK);
 	assert_contains(f->out, "\nNewFlowCount  ");
 	assert_contains(f->out, "  1,234  Count  ");
-	assert_i64(run(f, "metrics --by all --metric-name x"), EX_DATAERR);
-	assert_i64(run(f, "check"), EX_OK);
+	assert_i64(nlbctl_run_words(f, "metrics --by all --metric-name x"),
+	    EX_DATAERR);
+	assert_i64(nlbctl_run_words(f, "check"), EX_OK);
 	assert_str(
 	    f->out, "accepted: 1 listener, 2 target groups, 4 targets\n");
-	assert_i64(run(f, "reload"), EX_OK);
+	assert_i64(nlbctl_run_words(f, "reload"), EX_OK);
 }
 
 static void
 json_output_is_the_aws_cli_s(void **state)
 {
-	struct fixture *f = *state;
+	struct nlbctl_fixture *f = *state;
 
-	start_server(f, NULL);
-	assert_i64(
-	    run(f, "describe-target-health -o json --target-group spare"),
+	nlbctl_start_server(f, NULL);
+	assert_i64(nlbctl_run_words(f,
+		       "describe-target-health -o json --target-group spare"),
 	    EX_OK);
 	assert_str(f->out,
 	    "{\n"
@@ -186,9 +75,10 @@ json_output_is_the_aws_cli_s(void **state)
 	    "        }\n"
 	    "    ]\n"
 	    "}\n");
-	assert_i64(run(f, "--output json status"), EX_OK);
+	assert_i64(nlbctl_run_words(f, "--output json status"), EX_OK);
 	assert_contains(f->out, "\n    \"health\": \"ok\",\n");
-	assert_i64(run(f, "flows -o json --target 10.20.0.25:587"), EX_OK);
+	assert_i64(nlbctl_run_words(f, "flows -o json --target 10.20.0.25:587"),
+	    EX_OK);
 	assert_contains(f->out, "\"connect_ms\": 0.412,");
 }
 
@@ -202,16 +92,18 @@ change_with_a_note(struct admin_fake *fake)
 static void
 register_targets_prints_nothing_but_notes(void **state)
 {
-	struct fixture *f = *state;
+	struct nlbctl_fixture *f = *state;
 
-	start_server(f, change_with_a_note);
+	nlbctl_start_server(f, change_with_a_note);
 	assert_i64(
-	    run(f, "register-targets --target-group g --targets Id=10.0.0.1"),
+	    nlbctl_run_words(
+		f, "register-targets --target-group g --targets Id=10.0.0.1"),
 	    EX_OK);
 	assert_str(f->out, "");
 	assert_str(f->err, "nlbctl: smtp: warning: 10.0.0.1 is new\n");
-	assert_i64(run(f, "deregister-targets --target-group g --targets "
-			  "Id=10.0.0.1 --runtime -o json"),
+	assert_i64(
+	    nlbctl_run_words(f, "deregister-targets --target-group g --targets "
+				"Id=10.0.0.1 --runtime -o json"),
 	    EX_OK);
 	assert_str(f->out, "");
 }
@@ -219,20 +111,23 @@ register_targets_prints_nothing_but_notes(void **state)
 static void
 modified_settings_are_shown(void **state)
 {
-	struct fixture *f = *state;
+	struct nlbctl_fixture *f = *state;
 
-	start_server(f, change_with_a_note);
-	assert_i64(run(f, "modify-target-group --target-group internal-smtp "
-			  "--health-check-port 25"),
+	nlbctl_start_server(f, change_with_a_note);
+	assert_i64(nlbctl_run_words(f,
+		       "modify-target-group --target-group internal-smtp "
+		       "--health-check-port 25"),
 	    EX_OK);
 	assert_contains(
 	    f->out, "\nTargetGroupName             internal-smtp\n");
-	assert_i64(run(f, "modify-target-group-attributes --target-group "
-			  "internal-smtp --attributes Key=a,Value=b"),
+	assert_i64(
+	    nlbctl_run_words(f, "modify-target-group-attributes --target-group "
+				"internal-smtp --attributes Key=a,Value=b"),
 	    EX_OK);
 	assert_contains(f->out, "\nproxy_protocol_v2.enabled ");
-	assert_i64(run(f, "modify-listener-attributes --listener submission "
-			  "--attributes Key=a,Value=b -o json"),
+	assert_i64(nlbctl_run_words(f,
+		       "modify-listener-attributes --listener submission "
+		       "--attributes Key=a,Value=b -o json"),
 	    EX_OK);
 	assert_contains(f->out, "\"Key\": \"tcp.idle_timeout.seconds\"");
 	assert_true(strstr(f->out, "Notes") == NULL);
@@ -248,11 +143,12 @@ refuse_change(struct admin_fake *fake)
 static void
 change_that_cannot_be_made_now_is_78(void **state)
 {
-	struct fixture *f = *state;
+	struct nlbctl_fixture *f = *state;
 
-	start_server(f, refuse_change);
+	nlbctl_start_server(f, refuse_change);
 	assert_i64(
-	    run(f, "register-targets --target-group g --targets Id=10.0.0.1"),
+	    nlbctl_run_words(
+		f, "register-targets --target-group g --targets Id=10.0.0.1"),
 	    EX_CONFIG);
 	assert_str(f->out, "");
 	assert_str(f->err, "nlbctl: reload first\n");
@@ -269,15 +165,15 @@ reject(struct admin_fake *fake)
 static void
 a_rejected_config_goes_to_stderr_as_it_came(void **state)
 {
-	struct fixture *f = *state;
+	struct nlbctl_fixture *f = *state;
 
-	start_server(f, reject);
-	assert_i64(run(f, "reload"), EX_CONFIG);
+	nlbctl_start_server(f, reject);
+	assert_i64(nlbctl_run_words(f, "reload"), EX_CONFIG);
 	assert_str(f->out, "");
 	assert_str(
 	    f->err, "nlbd.ini:3:1: error: x\n    3 | a\\b\n\t^\\x1b[0m\n");
-	assert_i64(run(f, "check"), EX_CONFIG);
-	assert_i64(run(f, "check -o json"), EX_CONFIG);
+	assert_i64(nlbctl_run_words(f, "check"), EX_CONFIG);
+	assert_i64(nlbctl_run_words(f, "check -o json"), EX_CONFIG);
 	assert_contains(f->out, "\"verdict\": \"rejected\"");
 	assert_str(f->err, "");
 }
@@ -291,72 +187,48 @@ refuse_operations(struct admin_fake *fake)
 static void
 errors_of_the_daemon_have_their_codes(void **state)
 {
-	struct fixture *f = *state;
+	struct nlbctl_fixture *f = *state;
 
-	start_server(f, refuse_operations);
+	nlbctl_start_server(f, refuse_operations);
 	assert_i64(
-	    run(f, "describe-target-health --target-group x/y&z"), EX_DATAERR);
+	    nlbctl_run_words(f, "describe-target-health --target-group x/y&z"),
+	    EX_DATAERR);
 	assert_str(f->err, "nlbctl: there is no target group 'x/y&z'\n");
-	assert_i64(run(f, "reload"), EX_TEMPFAIL);
+	assert_i64(nlbctl_run_words(f, "reload"), EX_TEMPFAIL);
 	assert_contains(f->err, "nlbd cannot do that now");
 }
 
 static void
 usage_errors_reach_no_daemon(void **state)
 {
-	struct fixture *f = *state;
+	struct nlbctl_fixture *f = *state;
 	char words[256];
 
-	assert_i64(run(f, "stats"), EX_USAGE);
+	assert_i64(nlbctl_run_words(f, "stats"), EX_USAGE);
 	assert_str(f->err,
 	    "nlbctl: unknown verb 'stats'; did you mean 'status'?\n"
 	    "Try `nlbctl help`.\n");
-	assert_i64(run(f, "\033[2J"), EX_USAGE);
+	assert_i64(nlbctl_run_words(f, "\033[2J"), EX_USAGE);
 	assert_null(strchr(f->err, '\033'));
 	snprintf(words, sizeof(words), "status -s /%0120d", 0);
-	assert_i64(run(f, words), EX_USAGE);
-	assert_i64(run(f, "help"), EX_OK);
+	assert_i64(nlbctl_run_words(f, words), EX_USAGE);
+	assert_i64(nlbctl_run_words(f, "help"), EX_OK);
 	assert_contains(f->out, "describe-target-health");
-	assert_i64(run(f, "-V"), EX_OK);
+	assert_i64(nlbctl_run_words(f, "-V"), EX_OK);
 	assert_str(f->out, "nlbctl " NLBD_VERSION "\n");
-}
-
-static void
-explain_needs_no_daemon(void **state)
-{
-	struct fixture *f = *state;
-
-	assert_i64(run(f, "explain idle-timeout"), EX_OK);
-	assert_contains(f->out, "idle-timeout (end of a flow)\n");
-	assert_contains(f->out, "\nWhat to do:\n  - Raise tcp.idle_timeout");
-	assert_i64(run(f, "explain Target.NotInUse -o json"), EX_OK);
-	assert_contains(f->out, "{\n    \"explanations\": [\n");
-	assert_contains(f->out, "\"kind\": \"reason of a target's state\"");
-	assert_contains(f->out, "\"next_steps\": [");
-	assert_i64(run(f, "explain"), EX_OK);
-	assert_contains(f->out, "\nmetric:\n  ActiveFlowCount ");
-	assert_contains(f->out, "\n  unhealthy.draining ");
-	assert_i64(run(f, "explain idle-timeot"), EX_DATAERR);
-	assert_str(f->out, "");
-	assert_str(f->err,
-	    "nlbctl: nothing here is called 'idle-timeot'; did you mean "
-	    "'idle-timeout'?\nnlbctl: `nlbctl explain` lists all codes.\n");
-	assert_i64(run(f, "explain \033[2J -o json"), EX_DATAERR);
-	assert_null(strchr(f->err, '\033'));
-	assert_str(f->out, "");
 }
 
 static void
 an_absent_daemon_is_told_with_the_path(void **state)
 {
-	struct fixture *f = *state;
+	struct nlbctl_fixture *f = *state;
 
-	assert_i64(run(f, "status"), EX_UNAVAILABLE);
+	assert_i64(nlbctl_run_words(f, "status"), EX_UNAVAILABLE);
 	assert_contains(f->err, f->path);
 	assert_contains(f->err, "No such file or directory");
 	assert_contains(f->err, "Is nlbd running?");
-	close(listen_at(f->path)); /* the file stays, nobody listens */
-	assert_i64(run(f, "status"), EX_UNAVAILABLE);
+	close(nlbctl_listen_at(f->path)); /* the file stays, nobody listens */
+	assert_i64(nlbctl_run_words(f, "status"), EX_UNAVAILABLE);
 	assert_contains(f->err, "Connection refused");
 	assert_contains(f->err, "left its socket behind");
 }
@@ -364,13 +236,13 @@ an_absent_daemon_is_told_with_the_path(void **state)
 static void
 a_forbidden_socket_says_who_may(void **state)
 {
-	struct fixture *f = *state;
+	struct nlbctl_fixture *f = *state;
 	int status, fd;
 	pid_t pid;
 
 	if (getuid() != 0)
 		skip(); /* only root can become somebody else */
-	fd = listen_at(f->path);
+	fd = nlbctl_listen_at(f->path);
 	assert_i64(chmod(f->path, 0600), 0);
 	assert_i64(chmod(f->dir, 0755), 0);
 	pid = fork();
@@ -378,7 +250,7 @@ a_forbidden_socket_says_who_may(void **state)
 	if (pid == 0) {
 		if (setuid(NOBODY) != 0)
 			_exit(1);
-		if (run(f, "status") != EX_UNAVAILABLE)
+		if (nlbctl_run_words(f, "status") != EX_UNAVAILABLE)
 			_exit(2);
 		_exit(strstr(f->err, "Run nlbctl as root") == NULL ? 3 : 0);
 	}
@@ -390,9 +262,9 @@ a_forbidden_socket_says_who_may(void **state)
 
 /* A child that answers one connection with text and closes. */
 static void
-start_liar(struct fixture *f, const char *text)
+start_liar(struct nlbctl_fixture *f, const char *text)
 {
-	int fd = listen_at(f->path), peer;
+	int fd = nlbctl_listen_at(f->path), peer;
 	char request[1024];
 
 	f->server = fork();
@@ -431,12 +303,12 @@ what_is_not_nlbd_is_told_apart(void **state)
 		EX_UNAVAILABLE},
 	    {"", EX_UNAVAILABLE},
 	};
-	struct fixture *f = *state;
+	struct nlbctl_fixture *f = *state;
 	size_t i;
 
 	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		start_liar(f, rows[i].answer);
-		assert_i64(run(f, "status"), rows[i].code);
+		assert_i64(nlbctl_run_words(f, "status"), rows[i].code);
 		assert_memory_equal(f->err, "nlbctl: ", 8);
 		assert_str(f->out, "");
 		assert_i64(waitpid(f->server, NULL, 0), f->server);
@@ -448,7 +320,7 @@ what_is_not_nlbd_is_told_apart(void **state)
 static void
 a_full_disk_is_no_success(void **state)
 {
-	struct fixture *f = *state;
+	struct nlbctl_fixture *f = *state;
 	struct output out = {.file = fopen("/dev/full", "w")};
 	char *argv[] = {strdup("nlbctl"), strdup("help")};
 	FILE *err = tmpfile();
@@ -462,7 +334,7 @@ a_full_disk_is_no_success(void **state)
 	free(argv[1]);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, nlbctl_setup, nlbctl_teardown)
 
 int
 main(void)
@@ -476,7 +348,6 @@ main(void)
 	    TEST(a_rejected_config_goes_to_stderr_as_it_came),
 	    TEST(errors_of_the_daemon_have_their_codes),
 	    TEST(usage_errors_reach_no_daemon),
-	    TEST(explain_needs_no_daemon),
 	    TEST(an_absent_daemon_is_told_with_the_path),
 	    TEST(a_forbidden_socket_says_who_may),
 	    TEST(what_is_not_nlbd_is_told_apart),

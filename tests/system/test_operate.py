@@ -1,0 +1,136 @@
+"""What operators and their scripts do: health, wait, drain-node, explain."""
+import re
+import signal
+import subprocess
+
+import pytest
+
+from lab import http, ini
+from lab.daemon import NLBCTL, Daemon
+from lab.load import EchoTargets
+from lab.netns import FRONT4, TARGET4
+from lab.peers import connect
+from lab.wait import wait_until
+
+pytestmark = pytest.mark.quick
+GREETING = len("220 10.20.0.10\r\n")
+
+
+def config(addresses=TARGET4[:2], **group):
+    sections = ini.base(addresses, health_port="traffic-port",
+                        HttpListen=f"{FRONT4}:{http.PORT}")
+    sections[ini.GROUP].update(group)
+    return sections
+
+
+@pytest.fixture
+def echo(network):
+    with EchoTargets(network, TARGET4[:2], ini.TARGET_PORT) as targets:
+        yield targets
+
+
+@pytest.fixture
+def nlbd(start_nlbd, echo):
+    return start_nlbd(config(), healthy=2)
+
+
+def zone_health(network):
+    return http.ask(network.client, FRONT4, "/zone-health").status
+
+
+def start_wait(nlbd, *args):
+    return subprocess.Popen([NLBCTL, "-s", nlbd.socket, "wait", *args],
+                            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                            text=True, env=nlbd.environment())
+
+
+def test_a_node_is_drained_without_a_broken_flow(network, nlbd):
+    assert zone_health(network) == 200
+    assert nlbd.ctl_raw("wait", "drained").stdout == "0 flows left\n"
+    with connect(network.client, nlbd.address) as client:
+        client.recv_exactly(GREETING)
+        assert nlbd.ctl("drain-node") == {"drained": True}
+        assert zone_health(network) == 503
+        assert nlbd.metric("ZonalHealthStatus") == 0
+        client.send(b"still here")
+        assert client.recv_exactly(10) == b"still here"
+        # A client with an old answer of DNS.
+        with connect(network.client, nlbd.address) as late:
+            assert late.recv_exactly(GREETING).startswith(b"220 ")
+        vain = nlbd.ctl_raw("wait", "drained", "--timeout", "1")
+        assert vain.returncode == 75 and "1 flow left" in vain.stderr
+        waiting = start_wait(nlbd, "drained")
+    assert waiting.communicate(timeout=30) == ("0 flows left\n", "")
+    assert waiting.returncode == 0
+    assert nlbd.ctl("drain-node", "--undo") == {"drained": False}
+    assert zone_health(network) == 200
+
+
+def test_wait_outlives_the_stop_it_waits_for(network, nlbd):
+    with connect(network.client, nlbd.address) as client:
+        client.recv_exactly(GREETING)
+        nlbd.process.signal(signal.SIGTERM)
+        wait_until(lambda: nlbd.status()["stopping"], 10, "the drain")
+        waiting = start_wait(nlbd, "drained")
+        with pytest.raises(subprocess.TimeoutExpired):
+            waiting.wait(timeout=1)
+    out, err = waiting.communicate(timeout=30)
+    assert (waiting.returncode, err) == (0, "")
+    assert out in ("0 flows left\n", "nlbd has stopped\n")
+
+
+def test_wait_begins_before_the_daemon(network, echo):
+    """As cloud-init does: wait, then signal that the node is ready."""
+    nlbd = Daemon(network, config())
+    waiting = start_wait(nlbd, "target-in-service")
+    try:
+        with pytest.raises(subprocess.TimeoutExpired):
+            waiting.wait(timeout=1)
+        nlbd.start(healthy=2)
+        assert waiting.communicate(timeout=30) == (
+            "2 of 2 targets are in service\n", "")
+        assert waiting.returncode == 0
+        nlbd.stop()
+    finally:
+        nlbd.close()
+
+
+def test_wait_sees_targets_come_and_go(network, start_nlbd, echo):
+    nlbd = start_nlbd(config(TARGET4[:1]), healthy=1)
+    with connect(network.client, nlbd.address) as client:
+        client.recv_exactly(GREETING)
+        nlbd.reload(config(TARGET4[1:2]))
+        done = nlbd.ctl_raw("wait", "target-in-service", "--target",
+                            TARGET4[1], "--timeout", "30")
+        assert done.returncode == 0, done.stderr
+        gone = ["target-deregistered", "--target",
+                f"{TARGET4[0]}:{ini.TARGET_PORT}"]
+        vain = nlbd.ctl_raw("wait", *gone, "--timeout", "1")
+        assert vain.returncode == 75
+        assert "1 target is not deregistered yet, with 1 flow" in vain.stderr
+        waiting = start_wait(nlbd, *gone, "--timeout", "30")
+    assert waiting.communicate(timeout=40)[0] == "deregistered\n"
+    assert waiting.returncode == 0
+
+
+def test_health_follows_the_targets(network, nlbd, echo):
+    done = nlbd.ctl_raw("health")
+    assert done.returncode == 0
+    assert re.fullmatch(r"NLBD OK - 2 of 2 targets healthy \| "
+                        r"active_flows=0 healthy=2 unhealthy=0\n", done.stdout)
+    nlbd.write(config([TARGET4[0], TARGET4[2]]))
+    assert nlbd.ctl_raw("reload").returncode == 0
+    nlbd.wait_state(TARGET4[2], "unhealthy")
+    done = nlbd.ctl_raw("health")
+    assert done.returncode == 1
+    assert TARGET4[2] in done.stdout and "refused" in done.stdout
+    nlbd.write(config([TARGET4[2]]))
+    assert nlbd.ctl_raw("reload").returncode == 0
+    wait_until(lambda: nlbd.ctl_raw("health", "-q").returncode == 2, 10,
+               "no healthy target is critical")
+
+
+def test_each_end_of_a_flow_that_status_tells_is_explained(nlbd):
+    for code in nlbd.status()["flow_ends"]:
+        done = nlbd.ctl_raw("explain", code)
+        assert done.returncode == 0 and "It usually comes from:" in done.stdout
