@@ -170,6 +170,19 @@ add_target(void *arg, const struct admin_target *t)
 	scoreboard_sum_target(s->ops->scoreboard, t->slot, &row->sum);
 }
 
+/* Every target's group is there. The search begins at start. */
+static size_t
+find_group(const struct view_groups *groups, const char *name, size_t start)
+{
+	for (size_t i = start; i < groups->n; i++)
+		if (strcmp(groups->list[i].name, name) == 0)
+			return i;
+	for (size_t i = 0; i < start; i++)
+		if (strcmp(groups->list[i].name, name) == 0)
+			return i;
+	return groups->n; /* a sum that nobody reads */
+}
+
 static void
 sum_groups(struct snapshot *s)
 {
@@ -178,14 +191,13 @@ sum_groups(struct snapshot *s)
 		s->failed = true;
 		return;
 	}
-	for (size_t g = 0; g < s->groups.n; g++) {
-		const char *name = s->groups.list[g].name;
-
-		s->group_sums[g] = s->ops->former_targets(s->ops->owner, name);
-		for (size_t i = 0; i < s->n_targets; i++)
-			if (strcmp(s->targets[i].group, name) == 0)
-				sb_target_sum_add(
-				    &s->group_sums[g], &s->targets[i].sum);
+	for (size_t g = 0; g < s->groups.n; g++)
+		s->group_sums[g] = s->ops->former_targets(
+		    s->ops->owner, s->groups.list[g].name);
+	/* Targets come group by group: the last one's is the usual hit. */
+	for (size_t i = 0, g = 0; i < s->n_targets; i++) {
+		g = find_group(&s->groups, s->targets[i].group, g);
+		sb_target_sum_add(&s->group_sums[g], &s->targets[i].sum);
 	}
 }
 
