@@ -1,7 +1,7 @@
 /*
  * What health checkers ask: is nlbd alive, does it take flows, and is this
  * zone fit to stand in DNS (Route 53 takes 2xx for yes)? 200 is yes, 503 is
- * no, and the body says why.
+ * no, and the body says why. And the operator's word on it.
  */
 #include "admin/server.h"
 
@@ -95,4 +95,26 @@ admin_handle_zone_health(struct admin_request *request)
 		    "reason", reason, "target_groups", zone_groups(&groups));
 	free(groups.list);
 	admin_answer(request, http_status_of(reason == NULL), root);
+}
+
+static void
+set_drained(struct admin_request *request, bool drained)
+{
+	const struct admin_ops *ops = request->admin->ops;
+
+	ops->drain_node(ops->owner, drained);
+	admin_answer(
+	    request, MHD_HTTP_OK, json_pack("{s:b}", "drained", (int)drained));
+}
+
+void
+admin_handle_drain_node(struct admin_request *request)
+{
+	set_drained(request, true);
+}
+
+void
+admin_handle_undrain_node(struct admin_request *request)
+{
+	set_drained(request, false);
 }

@@ -259,28 +259,6 @@ handle_reload(struct admin_request *request)
 }
 
 static void
-set_drained(struct admin_request *request, bool drained)
-{
-	const struct admin_ops *ops = request->admin->ops;
-
-	ops->drain_node(ops->owner, drained);
-	admin_answer(
-	    request, MHD_HTTP_OK, json_pack("{s:b}", "drained", (int)drained));
-}
-
-static void
-handle_drain_node(struct admin_request *request)
-{
-	set_drained(request, true);
-}
-
-static void
-handle_undrain_node(struct admin_request *request)
-{
-	set_drained(request, false);
-}
-
-static void
 handle_check(struct admin_request *request)
 {
 	const struct admin_ops *ops = request->admin->ops;
@@ -330,8 +308,8 @@ static const struct admin_route routes[] = {
     /* It reads a file for everyone who asks, and shows lines of it. */
     {"GET", "/v1/check", handle_check, {NULL}, true},
     {"POST", "/v1/reload", handle_reload, {NULL}, true},
-    {"POST", "/v1/drain-node", handle_drain_node, {NULL}, true},
-    {"POST", "/v1/undrain-node", handle_undrain_node, {NULL}, true},
+    {"POST", "/v1/drain-node", admin_handle_drain_node, {NULL}, true},
+    {"POST", "/v1/undrain-node", admin_handle_undrain_node, {NULL}, true},
 };
 
 static const struct admin_route *

@@ -334,7 +334,8 @@ a_full_disk_is_no_success(void **state)
 	free(argv[1]);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, nlbctl_setup, nlbctl_teardown)
+#define TEST(name) \
+	cmocka_unit_test_setup_teardown(name, nlbctl_setup, nlbctl_teardown)
 
 int
 main(void)
