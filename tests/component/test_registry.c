@@ -272,6 +272,57 @@ reload_keeps_health_and_slot_of_what_stays(void **state)
 	assert_ptr_equal(TAILQ_FIRST(&f->registry.targets), target(f, 0));
 }
 
+/* Of group a, from first on, backwards or not. */
+static struct conf *
+many_targets(size_t first, size_t n, bool backwards)
+{
+	char *text = NULL;
+	size_t size = 0;
+	struct conf *conf;
+	FILE *out = open_memstream(&text, &size);
+
+	assert_non_null(out);
+	fputs("[listener l]\nPort = 587\nDefaultActions = forward:a\n"
+	      "SecurityGroups = none\n[target-group a]\nPort = 25\n",
+	    out);
+	for (size_t i = 0; i < n; i++) {
+		size_t t = first + (backwards ? n - 1 - i : i);
+
+		fprintf(out, "Target.t%zu = Id=10.0.%zu.%zu\n", t, t / 250,
+		    1 + t % 250);
+	}
+	fclose(out);
+	conf = conf_from_text(text);
+	free(text);
+	return conf;
+}
+
+#define MANY 2500
+static void
+many_targets_keep_their_slots_in_any_order(void **state)
+{
+	struct fixture *f = *state;
+	uint16_t slots[MANY], again[MANY];
+	struct conf *conf;
+
+	conf = f->confs[f->n_confs++] = many_targets(0, MANY, false);
+	assert_errno(registry_apply(&f->registry, conf, 0, slots), 0);
+	conf = f->confs[f->n_confs++] = many_targets(0, MANY, true);
+	assert_errno(registry_can_apply(&f->registry, conf), 0);
+	assert_errno(registry_apply(&f->registry, conf, 0, again), 0);
+	for (size_t i = 0; i < MANY; i++)
+		assert_u64(again[i], slots[MANY - 1 - i]);
+	/* The first 100 go, as many others come. */
+	conf = f->confs[f->n_confs++] = many_targets(100, MANY, false);
+	assert_errno(registry_can_apply(&f->registry, conf), 0);
+	assert_errno(registry_apply(&f->registry, conf, 0, again), 0);
+	for (size_t i = 100; i < MANY; i++)
+		assert_u64(again[i - 100], slots[i]);
+	assert_u64(count(f), MANY + 100);
+	assert_false(registry_find_slot(&f->registry, slots[99])->in_config);
+	assert_true(registry_find_slot(&f->registry, slots[100])->in_config);
+}
+
 static void
 renamed_label_is_the_same_target(void **state)
 {
@@ -494,6 +545,7 @@ main(void)
 	    TEST(reload_of_cross_zone_brings_a_foreign_target_in_and_out),
 	    TEST(unhealthy_draining_ends_the_flows_at_its_deadline),
 	    TEST(reload_keeps_health_and_slot_of_what_stays),
+	    TEST(many_targets_keep_their_slots_in_any_order),
 	    TEST(renamed_label_is_the_same_target),
 	    TEST(renamed_group_deregisters_the_old_targets_and_checks_new_ones),
 	    TEST(removed_target_gets_no_new_flow_at_once_and_drains),
