@@ -188,6 +188,31 @@ def test_one_port_on_several_addresses(network, start_nlbd, targets,
         connect(network.client, (second_address, ini.PORT), CLIENT4[0])
 
 
+def test_an_address_that_goes_and_comes_back_is_served_again(
+        network, start_nlbd, targets, second_address):
+    """Reloads included, while it is away."""
+    sections = config(
+        {"one": listener(ini.PORT, "one", Address=second_address)},
+        {"one": group(TARGET4[0], ini.TARGET_PORT)})
+    target = targets(TARGET4[0], ini.TARGET_PORT)
+    nlbd = start_nlbd(sections, healthy=0)
+    wait_all_healthy(nlbd, 1)
+    front = (second_address, ini.PORT)
+    with greeted(network, front, CLIENT4[0], target) as (client, server):
+        network.nlbd.ip("address", "del", f"{second_address}/24", "dev",
+                        "front")
+        try:
+            sections["listener one"]["tcp.idle_timeout.seconds"] = 300
+            nlbd.reload(sections)
+        finally:
+            network.nlbd.ip("address", "add", f"{second_address}/24", "dev",
+                            "front")
+        client.send(b"NOOP\r\n")
+        assert server.recv_exactly(6) == b"NOOP\r\n"
+        with greeted(network, front, CLIENT4[1], target):
+            pass
+
+
 @pytest.mark.parametrize("target,back", [(TARGET4[0], BACK4),
                                          (TARGET6[0], BACK6)],
                          ids=["ipv4-target", "ipv6-target"])

@@ -1,12 +1,13 @@
 """Signals and limits that are not meant for nlbd: nothing ends of them."""
 import os
 import signal
+import time
 
 import pytest
 
 from lab import http, ini
 from lab.live import live_flows
-from lab.load import EchoTargets, sessions
+from lab.load import EchoTargets, Load, sessions
 from lab.netns import FRONT4, TARGET4
 from lab.process import Process
 from lab.prometheus import parse
@@ -16,6 +17,7 @@ pytestmark = pytest.mark.quick
 
 FILE_SIZE = 4096
 FLOWS = 200
+SESSIONS = 300
 # Those that a supervisor and a worker have no use for. (SIGUSR2 asks for an
 # upgrade, and is answered.)
 STRAY = ("SIGPIPE", "SIGCHLD", "SIGURG", "SIGWINCH", "SIGUSR1", "SIGUSR2",
@@ -42,6 +44,26 @@ def test_stray_signals_end_nothing(network, start_nlbd, echo):
         assert sessions(network, nlbd.address, 100).failed == {}
         assert all(flow.echoes() for flow in flows)
     assert nlbd.worker_pids() == workers
+
+
+def test_a_storm_of_sighup_is_a_few_reloads(network, start_nlbd, echo):
+    """What comes within 20 ms is one."""
+    nlbd = start_nlbd(ini.base(MaxFlowsPerSource=0))
+    begin = time.monotonic()
+    with live_flows(network, nlbd.address, 10) as flows, \
+            Load(network, nlbd.address, count=SESSIONS, rate=300) as load:
+        for _ in range(2000):
+            os.kill(nlbd.process.pid, signal.SIGHUP)
+            time.sleep(0.0005)
+        assert load.result().failed == {}
+        assert all(flow.echoes() for flow in flows)
+
+    def reloads():
+        return sum("reload accepted" in line for line in nlbd.process.lines)
+
+    wait_until(lambda: reloads() == nlbd.status()["config"]["generation"] - 1,
+               10, "all reloads are told")
+    assert 0 < reloads() <= (time.monotonic() - begin) / 0.02 + 1
 
 
 def test_a_flow_log_at_the_file_size_limit_costs_lines_alone(
