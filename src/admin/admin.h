@@ -75,6 +75,7 @@ struct admin_target {
 	const struct target *health;
 	bool routable, fail_open, standby;
 	uint32_t max_flows;     /* or CONF_NO_LIMIT */
+	const char *dns_name;   /* that it was found by, "" = none */
 	const char *last_check; /* last probe's detail, "" = none yet */
 	uint64_t last_check_us; /* its duration */
 	const struct latency *check_latency;
@@ -84,6 +85,20 @@ struct admin_target {
 /* The last whole minute's highest averages of ten seconds. */
 struct admin_peaks {
 	uint64_t bytes_per_second, packets_per_second;
+};
+
+/* A DNS name among the targets. */
+struct admin_name {
+	const char *group, *label, *host;
+	uint16_t port;
+	const struct addr *addresses; /* of the last answer, refused ones out */
+	const struct addr *kept; /* former ones, until a new one is healthy */
+	size_t n_addresses, n_kept;
+	const char *refused;     /* "10.0.0.1:25 is ..., ..."; "" = none */
+	const char *error;       /* of the last resolution; "" = none */
+	uint32_t failures;       /* in a row */
+	uint64_t last_answer_ms; /* wall clock; 0 = none yet */
+	uint64_t next_ms;        /* from now; 0 = being resolved */
 };
 
 /* text (verdict: accepted: one line of summary; rejected: all diagnostics as
@@ -115,6 +130,9 @@ struct admin_ops {
 	struct sb_target_sum (*former_targets)(void *owner, const char *group);
 	/* of one listener, or of all with SB_SLOT_NONE */
 	struct admin_peaks (*peaks)(void *owner, uint16_t listener_slot);
+	/* DNS names of targets, in config order */
+	void (*each_name)(void *owner,
+	    void (*fn)(void *arg, const struct admin_name *n), void *arg);
 	/* name of what a flow record's slots mean; NULL = gone */
 	const char *(*listener_name)(void *owner, uint16_t slot);
 	const char *(*target_group_name)(void *owner, uint16_t target_slot);

@@ -30,6 +30,8 @@ json_t *view_target_health(const struct admin_ops *ops, const char *group);
 /* The same targets with all that is known of them. */
 json_t *view_targets(
     const struct admin_ops *ops, const char *group, uint64_t now_ms);
+/* An array of the DNS names among the targets. */
+json_t *view_names(const struct admin_ops *ops);
 json_t *view_flows(const struct admin_ops *ops,
     const struct view_flow_query *query, const struct flow_record *records,
     size_t n, uint32_t missing_workers);
@@ -65,6 +67,7 @@ struct view_group {
 	char name[CONF_NAME_MAX + 1];
 	uint32_t healthy, unhealthy, initial, draining, unused, registered;
 	bool fail_open, in_use;
+	bool by_name;     /* it has targets by DNS name */
 	bool on_standby;  /* flows go to its standby targets */
 	bool dns_healthy; /* enough for target_group_health.dns_failover */
 	struct zone_group zone;

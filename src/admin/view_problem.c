@@ -129,8 +129,11 @@ view_groups_collect(const struct admin_ops *ops, struct view_groups *groups)
 	size_t i, j;
 
 	memset(groups, 0, sizeof(*groups));
-	for (i = 0; i < conf->n_target_groups; i++)
-		group_find_or_add(groups, conf->target_groups[i].name);
+	for (i = 0; i < conf->n_target_groups; i++) {
+		g = group_find_or_add(groups, conf->target_groups[i].name);
+		if (g != NULL)
+			g->by_name = conf->target_groups[i].n_dns_targets > 0;
+	}
 	if (groups->failed)
 		return;
 	for (i = 0; i < conf->n_listeners; i++) {
@@ -153,7 +156,14 @@ group_problems(struct view_problems *problems, const struct view_group *g)
 
 	if (!g->in_use)
 		return;
-	if (g->registered == 0) {
+	if (g->registered == 0 && g->by_name) {
+		problem_add(problems, VIEW_FAILING,
+		    "Target group %s has no target: its DNS names are not "
+		    "resolved, every connection is refused. `nlbctl status` "
+		    "tells why; correct the record, Resolvers or the outbound "
+		    "rules.",
+		    g->name);
+	} else if (g->registered == 0) {
 		problem_add(problems, VIEW_FAILING,
 		    "Target group %s has no target: every connection is "
 		    "refused. Add a Target line and run `nlbctl reload`.",
@@ -257,6 +267,25 @@ worker_problems(void *arg, const struct admin_worker *w)
 }
 
 static void
+name_problems(void *arg, const struct admin_name *n)
+{
+	struct problem_walk *walk = arg;
+
+	if (n->error[0] != '\0')
+		problem_add(walk->problems, VIEW_DEGRADED,
+		    "Name %s of group %s cannot be resolved (%s): the "
+		    "addresses known before stay, %zu of them. Look at its DNS "
+		    "record and at Resolvers; nlbd asks again by itself.",
+		    n->host, n->group, n->error, n->n_addresses);
+	if (n->refused[0] != '\0')
+		problem_add(walk->problems, VIEW_DEGRADED,
+		    "Name %s of group %s has addresses that are left out: %s. "
+		    "Correct its DNS record, or the Outbound rules if they "
+		    "are meant.",
+		    n->host, n->group, n->refused);
+}
+
+static void
 process_problems(
     const struct admin_status *status, struct view_problems *problems)
 {
@@ -300,6 +329,7 @@ view_problems_collect(const struct admin_ops *ops,
 		    "No worker is serving: connections wait in the kernel. "
 		    "The log says why the workers ended.");
 	ops->each_listener(ops->owner, listener_problems, &walk);
+	ops->each_name(ops->owner, name_problems, &walk);
 	for (i = 0; i < groups->n; i++) {
 		group_problems(problems, &groups->list[i]);
 		zone_problems(problems, &groups->list[i]);

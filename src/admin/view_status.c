@@ -236,7 +236,7 @@ status_build(const struct admin_ops *ops, const struct admin_status *status,
 
 	return json_pack(
 	    "{s:s, s:i, s:s, s:s, s:O, s:o, s:o, s:b, s:b, s:i, s:o,"
-	    " s:o, s:o, s:o, s:o, s:o, s:o}",
+	    " s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
 	    "version", NLBD_VERSION, "pid", (int)getpid(), "load_balancer",
 	    ops->conf(ops->owner)->lb.name, "health", healths[problems->health],
 	    "problems", problems->list, "start_time",
@@ -247,7 +247,7 @@ status_build(const struct admin_ops *ops, const struct admin_status *status,
 	    view_uint(scoreboard_active_flows(ops->scoreboard)), "config",
 	    status_config(status), "workers", status_workers(ops), "listeners",
 	    status_listeners(ops), "target_groups",
-	    status_target_groups(groups), "zone",
+	    status_target_groups(groups), "names", view_names(ops), "zone",
 	    status_zone(ops->conf(ops->owner), groups), "flow_ends",
 	    status_flow_ends(ops->scoreboard));
 }

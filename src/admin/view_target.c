@@ -53,9 +53,11 @@ append_target_health(void *arg, const struct admin_target *t)
 		return;
 	addr_format_ip(&t->addr, ip, sizeof(ip));
 	snprintf(port, sizeof(port), "%u", (unsigned)t->check_port);
-	target =
-	    json_pack("{s:s, s:i, s:s*}", "Id", ip, "Port", (int)t->addr.port,
-		"AvailabilityZone", null_if_empty(t->availability_zone));
+	/* DNSName is not the API's: it knows no targets by name. */
+	target = json_pack("{s:s, s:i, s:s*, s:s*}", "Id", ip, "Port",
+	    (int)t->addr.port, "AvailabilityZone",
+	    null_if_empty(t->availability_zone), "DNSName",
+	    null_if_empty(t->dns_name));
 	health = json_pack("{s:s, s:s*, s:s*}", "State",
 	    target_state_name(t->health->state), "Reason",
 	    null_if_empty(target_reason_code(t->health->reason)), "Description",
@@ -99,12 +101,13 @@ append_target(void *arg, const struct admin_target *t)
 	if (walk_skips(walk, t))
 		return;
 	addr_format_ip(&t->addr, ip, sizeof(ip));
-	object = json_pack("{s:s, s:s, s:s, s:i, s:s*, s:i, s:s, s:s*, s:s*,"
-			   " s:o, s:i, s:i, s:b, s:b, s:b, s:o, s:o}",
+	object = json_pack("{s:s, s:s, s:s, s:i, s:s*, s:s*, s:i, s:s, s:s*,"
+			   " s:s*, s:o, s:i, s:i, s:b, s:b, s:b, s:o, s:o}",
 	    "target_group", t->group, "label", t->label, "address", ip, "port",
-	    (int)t->addr.port, "availability_zone",
-	    null_if_empty(t->availability_zone), "health_check_port",
-	    (int)t->check_port, "state", target_state_name(h->state), "reason",
+	    (int)t->addr.port, "dns_name", null_if_empty(t->dns_name),
+	    "availability_zone", null_if_empty(t->availability_zone),
+	    "health_check_port", (int)t->check_port, "state",
+	    target_state_name(h->state), "reason",
 	    null_if_empty(target_reason_code(h->reason)), "description",
 	    null_if_empty(target_reason_description(h->reason)),
 	    "state_seconds", seconds_between(h->since_ms, walk->now_ms),

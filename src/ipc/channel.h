@@ -38,10 +38,12 @@ enum channel_type {
 
 /* Followed by uint16_t target_slots[n_targets] in the config's order (group
  * by group), then struct channel_listener[n_listeners] in the config's order.
- * fds: the config's bytes (a sealed memfd), then one listening socket for
- * each listener with has_fd. */
+ * fds: the config (a sealed memfd: conf_size bytes of INI, then struct
+ * conf_resolved[n_resolved]), then one listening socket for each listener with
+ * has_fd. */
 struct channel_config {
 	uint64_t generation;
+	uint32_t conf_size, n_resolved;
 	uint32_t n_targets, n_listeners;
 	uint32_t max_flows;            /* per worker, CONF_AUTO = by fds */
 	uint32_t max_flows_per_source; /* of the node, 0 = off */

@@ -280,6 +280,15 @@ static const struct conf_attribute attributes[] = {
 	.type = CONF_TYPE_NUMBER, .flags = LIVE | EXT, .min = 0, .max = 86400,
 	.default_value = "300",
 	.help = "how long a stopping nlbd waits for its flows"},
+    {NODE(resolvers), .key = "Resolvers", .type = CONF_TYPE_RESOLVERS,
+	.flags = LIVE | EXT, .default_value = "auto",
+	.help = "DNS servers that resolve the names of targets"},
+    {NODE(resolve_min_s), .key = "ResolveMinSeconds", .type = CONF_TYPE_NUMBER,
+	.flags = LIVE | EXT, .min = 1, .max = 3600, .default_value = "5",
+	.help = "a name is not resolved again sooner, whatever its TTL"},
+    {NODE(resolve_max_s), .key = "ResolveMaxSeconds", .type = CONF_TYPE_NUMBER,
+	.flags = LIVE | EXT, .min = 1, .max = 86400, .default_value = "300",
+	.help = "a name is resolved again after this long, whatever its TTL"},
     {NODE(user), .key = "User", .type = CONF_TYPE_NAME_OR_NONE, .flags = EXT,
 	.default_value = "none", .help = "user to become after start"},
 };
@@ -409,12 +418,15 @@ static const char *const range_texts[CONF_TYPES] = {
 			  "with commas between, weights 0 to 999",
     [CONF_TYPE_SECURITY_GROUPS] = "none, or up to 5 names with commas between",
     [CONF_TYPE_SOURCES] = "none, or up to 8 IP addresses with commas between",
+    [CONF_TYPE_RESOLVERS] = "auto, or up to 3 IP addresses, perhaps with "
+			    ":PORT, with commas between",
     [CONF_TYPE_INBOUND_RULE] = "Protocol=tcp,PortRange=PORTS,Source=CIDR",
     [CONF_TYPE_OUTBOUND_RULE] = "Protocol=tcp,PortRange=PORTS,Destination=CIDR",
     [CONF_TYPE_ACL_RULE] = "Protocol=tcp,PortRange=PORTS,Source or "
 			   "Destination=CIDR,RuleAction=allow or deny",
     [CONF_TYPE_PREFIX] = "a CIDR block",
-    [CONF_TYPE_TARGET] = "Id=ADDRESS[,Port=N][,AvailabilityZone=ZONE or all]",
+    [CONF_TYPE_TARGET] =
+	"Id=ADDRESS or NAME[,Port=N][,AvailabilityZone=ZONE or all]",
 };
 
 const char *

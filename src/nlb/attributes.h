@@ -38,6 +38,7 @@ enum conf_type {
 	CONF_TYPE_SECURITY_GROUPS, /* names, or `none' */
 	CONF_TYPE_SOURCES,         /* IP addresses, or `none' */
 	CONF_TYPE_WORDS,           /* some of words (bits), or `none' */
+	CONF_TYPE_RESOLVERS,       /* addresses, perhaps with port, or `auto' */
 	/* Key patterns, one struct per line: */
 	CONF_TYPE_INBOUND_RULE,
 	CONF_TYPE_OUTBOUND_RULE,

@@ -22,8 +22,10 @@ conf_destroy(struct conf *conf)
 {
 	if (conf == NULL)
 		return;
-	for (size_t i = 0; i < conf->n_target_groups; i++)
+	for (size_t i = 0; i < conf->n_target_groups; i++) {
 		free(conf->target_groups[i].targets);
+		free(conf->target_groups[i].dns_targets);
+	}
 	for (size_t i = 0; i < conf->n_security_groups; i++)
 		security_group_fini(&conf->security_groups[i]);
 	for (size_t i = 0; i < conf->n_prefix_lists; i++)
@@ -70,6 +72,16 @@ conf_target_max_flows(
 	return group->max_flows_per_target == CONF_OFF
 		   ? CONF_NO_LIMIT
 		   : group->max_flows_per_target;
+}
+
+size_t
+conf_count_dns_targets(const struct conf *conf)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < conf->n_target_groups; i++)
+		n += conf->target_groups[i].n_dns_targets;
+	return n;
 }
 
 const struct conf_target_group *

@@ -27,6 +27,10 @@
 #define CONF_TEXT_MAX 1100          /* of a value's canonical text, the same */
 /* An NLB node has one address and up to 7 secondary ones. */
 #define CONF_SOURCE_ADDRESSES_MAX 8
+#define CONF_HOST_MAX 253         /* characters of a DNS name */
+#define CONF_RESOLVERS_MAX 3      /* as many as resolv.conf(5) takes */
+#define CONF_DNS_TARGETS_MAX 100  /* lines of all groups together */
+#define CONF_DNS_ADDRESSES_MAX 32 /* taken of one name */
 /* Bounds of ours, so that no file costs more than a moment and some MiB. */
 #define CONF_SECTIONS_MAX 1000 /* of one kind */
 #define CONF_KEYS_MAX 32768    /* lines with a key or a section */
@@ -153,6 +157,7 @@ struct conf_target {
 	char availability_zone[33]; /* "all", a zone, or "" (not given) */
 	bool standby;               /* used when no active target is healthy */
 	uint32_t max_flows;         /* 0 = the group's, or CONF_NO_LIMIT */
+	const struct conf_dns_target *dns; /* NULL: written as an address */
 	unsigned line;
 };
 
@@ -163,6 +168,12 @@ enum conf_retry_on {
 	CONF_RETRY_UNREACHABLE = 4,
 };
 #define CONF_CONNECT_TARGETS_MAX 8
+
+/* A line with a DNS name: a target for each of its addresses. */
+struct conf_dns_target {
+	struct conf_target target;    /* but for the IP address */
+	char host[CONF_HOST_MAX + 1]; /* in lower case, no dot at the end */
+};
 
 struct conf_target_group {
 	char name[CONF_NAME_MAX + 1];
@@ -193,8 +204,11 @@ struct conf_target_group {
 	uint32_t connect_targets;      /* a flow asks no more than these */
 	uint32_t connect_retry_on;     /* enum conf_retry_on */
 	uint32_t max_flows_per_target; /* CONF_OFF = no limit */
-	struct conf_target *targets;   /* owned */
+	/* owned; as written, then what names resolve to (conf_set_resolved) */
+	struct conf_target *targets;
 	size_t n_targets;
+	struct conf_dns_target *dns_targets; /* owned */
+	size_t n_dns_targets;
 	unsigned line;
 };
 
@@ -210,6 +224,10 @@ struct conf_node {
 	uint32_t log_level; /* enum log_level */
 	uint32_t drain_timeout_s;
 	char user[33];
+	/* None: those of /etc/resolv.conf. */
+	struct addr resolvers[CONF_RESOLVERS_MAX];
+	uint32_t n_resolvers;
+	uint32_t resolve_min_s, resolve_max_s; /* bounds of a TTL */
 };
 
 struct conf {
@@ -292,6 +310,36 @@ int conf_print(const struct conf *conf, FILE *out);
 
 /* All target groups together. */
 size_t conf_count_targets(const struct conf *conf);
+
+/* Lines with a DNS name, all target groups together. */
+size_t conf_count_dns_targets(const struct conf *conf);
+
+/* How many of the group's targets are written as addresses: the first ones. */
+size_t conf_written_targets(const struct conf_target_group *group);
+
+/* One address of dns_targets[target] of target_groups[group]. Plain bytes: it
+ * goes to the workers as it is. */
+struct conf_resolved {
+	uint32_t group, target;
+	struct addr addr; /* with the port of the target */
+};
+/*
+ * From now on these are the addresses of all names, in the place of what was
+ * set before. An address that the group has already is left out. 0; or
+ * -EINVAL (no such line, another port or family, too many targets) or -ENOMEM
+ * with nothing changed.
+ */
+int conf_set_resolved(
+    struct conf *conf, const struct conf_resolved *list, size_t n);
+/*
+ * Why a (with port) cannot be a target of the group although a DNS name says
+ * so; NULL when it can. What an operator may write as an address on purpose, a
+ * name may not: loopback, or what no listener's outbound rules allow. local
+ * are the machine's own addresses, for listeners at all of them.
+ */
+const char *conf_dns_refusal(const struct conf *conf,
+    const struct conf_target_group *group, const struct addr *a,
+    const struct addr *local, size_t n_local);
 
 /* Find by name; NULL when there is none. */
 const struct conf_target_group *conf_find_target_group(

@@ -8,25 +8,61 @@
 #include <stdlib.h>
 #include <bsd/string.h>
 
+/* The line with the same address, or the same name, and port. */
 static const struct conf_target *
-find_target(const struct conf_change_plan *plan, const struct addr *addr)
+find_target(
+    const struct conf_change_plan *plan, const struct conf_dns_target *wanted)
+{
+	const struct conf_target_group *g = plan->group;
+
+	if (wanted->host[0] == '\0') {
+		for (size_t i = 0; i < conf_written_targets(g); i++)
+			if (addr_equal(
+				&g->targets[i].addr, &wanted->target.addr))
+				return &g->targets[i];
+		return NULL;
+	}
+	for (size_t i = 0; i < g->n_dns_targets; i++)
+		if (strcmp(g->dns_targets[i].host, wanted->host) == 0 &&
+		    g->dns_targets[i].target.addr.port ==
+			wanted->target.addr.port)
+			return &g->dns_targets[i].target;
+	return NULL;
+}
+
+/* The name that has found the address; NULL when none has. */
+static const char *
+find_name(const struct conf_change_plan *plan, const struct addr *addr)
 {
 	for (size_t i = 0; i < plan->group->n_targets; i++) {
-		if (addr_equal(&plan->group->targets[i].addr, addr))
-			return &plan->group->targets[i];
+		const struct conf_target *t = &plan->group->targets[i];
+
+		if (t->dns != NULL && addr_equal(&t->addr, addr))
+			return t->dns->host;
 	}
 	return NULL;
 }
 
+/* "10.0.0.1:25", "mail.example.com:25" */
+static const char *
+format(const struct conf_dns_target *t, char *buf, size_t size)
+{
+	if (t->host[0] == '\0')
+		return addr_format(&t->target.addr, buf, size);
+	snprintf(buf, size, "%s:%u", t->host, t->target.addr.port);
+	return buf;
+}
+#define FORMAT_MAX (CONF_HOST_MAX + ADDR_STRLEN)
+
 static bool
 parse_target(struct conf_change_plan *plan, struct conf_span text,
-    struct conf_target *target)
+    struct conf_dns_target *target)
 {
-	*target = (struct conf_target){0};
+	*target = (struct conf_dns_target){0};
 	if (!conf_target_parse(&plan->parser, text, target))
 		return false;
-	if (target->addr.port == 0)
-		target->addr.port = plan->group->port;
+	if (target->target.addr.port == 0)
+		target->target.addr.port = plan->group->port;
 	return true;
 }
 
@@ -66,24 +102,33 @@ is_label_free(const struct conf_change_plan *plan, const char *label)
 		if (strcmp(plan->group->targets[i].label, label) == 0)
 			return false;
 	}
+	for (size_t i = 0; i < plan->group->n_dns_targets; i++) {
+		if (strcmp(plan->group->dns_targets[i].target.label, label) ==
+		    0)
+			return false;
+	}
 	return !is_planned(plan, label);
 }
 
 /* A label from the address: 10-0-0-1, 10-0-0-1-2525, 10-0-0-1-2 and on. Of a
- * long address its end, which tells it from its neighbours. */
+ * long address its end, which tells it from its neighbours; of a long name its
+ * beginning. */
 static void
 choose_label(const struct conf_change_plan *plan,
-    const struct conf_target *target, char label[CONF_NAME_MAX + 1])
+    const struct conf_dns_target *target, char label[CONF_NAME_MAX + 1])
 {
 	const size_t max = CONF_NAME_MAX - strlen("-65535");
-	char ip[ADDR_IP_STRLEN], *from = ip;
-	unsigned suffix = target->addr.port;
+	char id[FORMAT_MAX], *from = id;
+	unsigned suffix = target->target.addr.port;
 
-	addr_format_ip(&target->addr, ip, sizeof(ip));
-	for (char *c = ip; *c != '\0'; c++)
+	if (target->host[0] != '\0')
+		strlcpy(id, target->host, max + 1);
+	else
+		addr_format_ip(&target->target.addr, id, sizeof(id));
+	for (char *c = id; *c != '\0'; c++)
 		*c = isalnum((unsigned char)*c) ? *c : '-';
-	if (strlen(ip) > max)
-		from = ip + strlen(ip) - max;
+	if (strlen(id) > max)
+		from = id + strlen(id) - max;
 	from += strspn(from, "-");
 	strlcpy(label, from[0] == '\0' ? "target" : from, CONF_NAME_MAX + 1);
 	for (unsigned n = 2; !is_label_free(plan, label); suffix = n++)
@@ -167,8 +212,8 @@ same_target(const struct conf_target *a, const struct conf_target *b)
 {
 	char a_text[CONF_TARGET_TEXT_MAX], b_text[CONF_TARGET_TEXT_MAX];
 
-	return strcmp(conf_target_format(a, a_text, sizeof(a_text)),
-		   conf_target_format(b, b_text, sizeof(b_text))) == 0;
+	return strcmp(conf_target_format(a, "", a_text, sizeof(a_text)),
+		   conf_target_format(b, "", b_text, sizeof(b_text))) == 0;
 }
 
 /* Registered already: the same once more changes nothing, other fields
@@ -179,7 +224,7 @@ register_again(struct conf_change_plan *plan,
 {
 	struct conf_span old =
 	    conf_value_at_line(&plan->parser, registered->line);
-	struct conf_target merged;
+	struct conf_dns_target merged;
 	char *value = merge_fields(old, given);
 
 	if (value == NULL) {
@@ -187,7 +232,7 @@ register_again(struct conf_change_plan *plan,
 		return;
 	}
 	if (!parse_target(plan, conf_span_of(value), &merged) ||
-	    same_target(registered, &merged))
+	    same_target(registered, &merged.target))
 		free(value);
 	else
 		plan_target(plan, registered->label, value);
@@ -195,16 +240,17 @@ register_again(struct conf_change_plan *plan,
 
 static bool
 is_named_before(
-    struct conf_change_plan *plan, const struct addr *list, size_t n)
+    struct conf_change_plan *plan, const struct conf_dns_target *list, size_t n)
 {
-	char text[ADDR_STRLEN];
+	char text[FORMAT_MAX];
 
 	for (size_t i = 0; i < n; i++) {
-		if (!addr_equal(&list[i], &list[n]))
+		if (!addr_equal(&list[i].target.addr, &list[n].target.addr) ||
+		    strcmp(list[i].host, list[n].host) != 0)
 			continue;
 		conf_diags_add(plan->parser.diags, false,
 		    "%s is named twice; name it once",
-		    addr_format(&list[n], text, sizeof(text)));
+		    format(&list[n], text, sizeof(text)));
 		return true;
 	}
 	return false;
@@ -212,9 +258,9 @@ is_named_before(
 
 static void
 register_target(struct conf_change_plan *plan, struct conf_span given,
-    const struct conf_target *target)
+    const struct conf_dns_target *target)
 {
-	const struct conf_target *registered = find_target(plan, &target->addr);
+	const struct conf_target *registered = find_target(plan, target);
 	char label[CONF_NAME_MAX + 1], *value;
 
 	if (registered != NULL) {
@@ -233,40 +279,42 @@ register_target(struct conf_change_plan *plan, struct conf_span given,
 /* As in AWS: a target that is not there is no mistake. */
 static void
 deregister_target(
-    struct conf_change_plan *plan, const struct conf_target *target)
+    struct conf_change_plan *plan, const struct conf_dns_target *target)
 {
-	const struct conf_target *registered = find_target(plan, &target->addr);
-	char text[ADDR_STRLEN];
+	const struct conf_target *registered = find_target(plan, target);
+	const char *name = find_name(plan, &target->target.addr);
+	char text[FORMAT_MAX];
 
-	if (registered == NULL)
+	if (registered != NULL)
+		plan_target(plan, registered->label, NULL);
+	else if (name != NULL)
+		conf_diags_add(plan->parser.diags, false,
+		    "%s is an address of %s; deregister the name",
+		    format(target, text, sizeof(text)), name);
+	else
 		conf_diags_add(plan->parser.diags, true,
 		    "%s is not registered in target group %s: nothing to do",
-		    addr_format(&target->addr, text, sizeof(text)),
-		    plan->group->name);
-	else
-		plan_target(plan, registered->label, NULL);
+		    format(target, text, sizeof(text)), plan->group->name);
 }
 
 void
 conf_change_plan_targets(struct conf_change_plan *plan)
 {
 	const struct conf_change *change = plan->change;
-	struct addr *seen = calloc(change->n_targets + 1, sizeof(seen[0]));
+	struct conf_dns_target *seen =
+	    calloc(change->n_targets + 1, sizeof(seen[0]));
 
 	plan->no_memory = seen == NULL;
 	for (size_t i = 0; i < change->n_targets && !plan->no_memory; i++) {
 		struct conf_span given = conf_span_of(change->targets[i]);
-		struct conf_target target;
 
-		if (!parse_target(plan, given, &target))
-			continue;
-		seen[i] = target.addr;
-		if (is_named_before(plan, seen, i))
+		if (!parse_target(plan, given, &seen[i]) ||
+		    is_named_before(plan, seen, i))
 			continue;
 		if (change->kind == CONF_CHANGE_REGISTER_TARGETS)
-			register_target(plan, given, &target);
+			register_target(plan, given, &seen[i]);
 		else
-			deregister_target(plan, &target);
+			deregister_target(plan, &seen[i]);
 	}
 	free(seen);
 }

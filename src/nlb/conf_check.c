@@ -252,7 +252,7 @@ check_group(struct conf_parser *p, size_t i)
 		    "an ipv6 group behind an ipv4 load balancer works here, "
 		    "but an NLB wants IpAddressType = dualstack in "
 		    "[load-balancer]");
-	if (g->n_targets == 0 && p->sound)
+	if (g->n_targets + g->n_dns_targets == 0 && p->sound)
 		conf_warning(p, conf_value_of(p, CONF_TARGET_GROUP, i, ""),
 		    "[target-group %s] has no targets: its flows are refused; "
 		    "add a line such as `Target.mail-1 = Id=10.20.0.25'",

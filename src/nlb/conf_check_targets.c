@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+static const struct addr nowhere; /* of a name, before it is resolved */
+
 static bool
 is_metadata_service(const struct addr *a)
 {
@@ -16,9 +18,8 @@ is_metadata_service(const struct addr *a)
 	return addr_ip_equal(a, &ipv6);
 }
 
-/* Why an address can never be a target; NULL when it can. */
-static const char *
-why_refused(const struct addr *a)
+const char *
+conf_target_refusal(const struct addr *a)
 {
 	static const uint8_t broadcast[4] = {255, 255, 255, 255};
 
@@ -44,7 +45,7 @@ check_address(struct conf_parser *p, const struct conf_target_group *group,
 {
 	uint8_t family =
 	    group->ip_address_type == CONF_IPV6 ? ADDR_IPV6 : ADDR_IPV4;
-	const char *refused = why_refused(&t->addr);
+	const char *refused = conf_target_refusal(&t->addr);
 	char text[ADDR_STRLEN];
 
 	addr_format_ip(&t->addr, text, sizeof(text));
@@ -113,10 +114,18 @@ check_some_zone(struct conf_parser *p, size_t i)
 {
 	const struct conf_target_group *g = &p->conf->target_groups[i];
 
-	if (g->n_targets == 0 || p->conf->lb.availability_zone[0] == '\0')
+	if (g->n_targets + g->n_dns_targets == 0 ||
+	    p->conf->lb.availability_zone[0] == '\0')
 		return;
 	for (size_t j = 0; j < g->n_targets; j++) {
 		if (conf_target_zone_enabled(p->conf, g, &g->targets[j]))
+			return;
+	}
+	for (size_t j = 0; j < g->n_dns_targets; j++) {
+		const struct conf_target t =
+		    conf_dns_target_at(&g->dns_targets[j], &nowhere);
+
+		if (conf_target_zone_enabled(p->conf, g, &t))
 			return;
 	}
 	conf_warning(p, conf_value_of(p, CONF_TARGET_GROUP, i, ""),
@@ -181,13 +190,20 @@ conf_check_targets(struct conf_parser *p)
 			check_own_listener(p, t, at);
 			check_zone(p, g, t, at);
 		}
+		for (size_t j = 0; j < g->n_dns_targets; j++) {
+			const struct conf_target t =
+			    conf_dns_target_at(&g->dns_targets[j], &nowhere);
+
+			check_zone(p, g, &t, conf_value_at_line(p, t.line));
+		}
 		check_doubled(p, g);
 		check_some_zone(p, i);
-		total += g->n_targets;
+		total += g->n_targets + g->n_dns_targets;
 	}
 	if (total > CONF_TARGETS_MAX)
 		conf_error(p, whole,
 		    "%zu targets; all groups together take at "
 		    "most %d, as an NLB",
 		    total, CONF_TARGETS_MAX);
+	conf_dns_check(p);
 }

@@ -217,12 +217,43 @@ pair_targets(struct diffing *d, const void *old_one, const void *new_one)
 		d->targets_moved++;
 }
 
+static int
+compare_dns_targets(const void *left, const void *right)
+{
+	const struct conf_dns_target *a =
+	    *(const struct conf_dns_target *const *)left;
+	const struct conf_dns_target *b =
+	    *(const struct conf_dns_target *const *)right;
+	int order = strcmp(a->host, b->host);
+
+	return order != 0 ? order
+			  : addr_compare(&a->target.addr, &b->target.addr);
+}
+
+/* A name counts as one target, whatever it resolves to. */
+static void
+pair_dns_targets(struct diffing *d, const void *old_one, const void *new_one)
+{
+	const struct conf_dns_target *was = old_one, *t = new_one;
+
+	pair_targets(d, was == NULL ? NULL : &was->target,
+	    t == NULL ? NULL : &t->target);
+}
+
 static struct list
 targets_of(const struct conf_target_group *group)
 {
 	return (struct list){.first = group->targets,
-	    .n = group->n_targets,
+	    .n = conf_written_targets(group),
 	    .size = sizeof(group->targets[0])};
+}
+
+static struct list
+dns_targets_of(const struct conf_target_group *group)
+{
+	return (struct list){.first = group->dns_targets,
+	    .n = group->n_dns_targets,
+	    .size = sizeof(group->dns_targets[0])};
 }
 
 static void
@@ -232,17 +263,21 @@ pair_groups(struct diffing *d, const void *old_one, const void *new_one)
 
 	if (was == NULL) {
 		d->diff.groups_added++;
-		d->diff.targets_added += g->n_targets;
+		d->diff.targets_added +=
+		    conf_written_targets(g) + g->n_dns_targets;
 		return;
 	}
 	if (g == NULL) {
 		d->diff.groups_removed++;
-		d->diff.targets_removed += was->n_targets;
+		d->diff.targets_removed +=
+		    conf_written_targets(was) + was->n_dns_targets;
 		return;
 	}
 	d->targets_moved = 0;
 	diff_lists(
 	    d, targets_of(was), targets_of(g), compare_targets, pair_targets);
+	diff_lists(d, dns_targets_of(was), dns_targets_of(g),
+	    compare_dns_targets, pair_dns_targets);
 	if (d->targets_moved > 0 || !sections_equal(d->old_conf, d->new_conf,
 					CONF_TARGET_GROUP, was, g))
 		d->diff.groups_changed++;

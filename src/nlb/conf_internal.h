@@ -175,15 +175,27 @@ bool conf_fields_parse(struct conf_parser *p, struct conf_span value,
 /* The lines with a label: rules, prefixes, targets. */
 void conf_line_set(struct conf_parser *p, const struct conf_attribute *a,
     const struct conf_section *section, const struct conf_entry *entry);
-/* A target's value; its port is 0 where none is given. */
+/* A target's value; its port is 0 where none is given, its host "" where the
+ * Id is an address. */
 bool conf_target_parse(
-    struct conf_parser *p, struct conf_span value, struct conf_target *target);
-/* The canonical text of a target's value. Returns buf. */
-#define CONF_TARGET_TEXT_MAX 160
+    struct conf_parser *p, struct conf_span value, struct conf_dns_target *out);
+/* The canonical text of a target's value; host "": with its address. Returns
+ * buf. */
+#define CONF_TARGET_TEXT_MAX (CONF_HOST_MAX + 160)
 const char *conf_target_format(
-    const struct conf_target *t, char *buf, size_t size);
+    const struct conf_target *t, const char *host, char *buf, size_t size);
 /* Fills in what lines take from elsewhere: ports, prefix lists. */
 void conf_lines_resolve(struct conf_parser *p);
+
+/* DNS names (conf_dns.c): the target that a line is at one address; the checks;
+ * the keys of the resolver. */
+struct conf_target conf_dns_target_at(
+    const struct conf_dns_target *dns, const struct addr *addr);
+void conf_dns_check(struct conf_parser *p);
+bool conf_resolvers_set(struct conf_parser *p, const struct conf_attribute *a,
+    struct conf_span value, void *base);
+void conf_resolvers_format(const struct conf *conf,
+    const struct conf_attribute *a, const void *base, char *buf, size_t size);
 
 /* Parts of a rule, of security groups and network ACLs alike. */
 bool conf_rule_ports(struct conf_parser *p, struct conf_span protocol,
@@ -200,6 +212,8 @@ void conf_acls_check(struct conf_parser *p);
 /* What no single line can tell. */
 void conf_check(struct conf_parser *p);
 void conf_check_targets(struct conf_parser *p);
+/* Why an address can never be a target; NULL when it can. */
+const char *conf_target_refusal(const struct addr *a);
 /* Of one target group; fills in the timeout's default. */
 void conf_check_health(struct conf_parser *p, size_t group);
 void conf_check_sources(struct conf_parser *p);

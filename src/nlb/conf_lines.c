@@ -4,6 +4,7 @@
  */
 #include "nlb/conf_internal.h"
 
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -188,9 +189,35 @@ take_max_flows(
 	return error == CONF_VALUE_OK;
 }
 
+/* An address, or a name. */
+static bool
+take_id(
+    struct conf_parser *p, struct conf_span value, struct conf_dns_target *out)
+{
+	char text[ADDR_IP_STRLEN];
+
+	if (conf_span_copy(value, text, sizeof(text)) &&
+	    addr_parse_ip(text, &out->target.addr) == 0)
+		return true;
+	if (!conf_value_is_host(value)) {
+		conf_hint(
+		    conf_error(p, value,
+			"`%.*s' is neither an IP address nor a full DNS name",
+			CONF_SPAN(value)),
+		    "write IPv4 as four numbers without leading zeros, IPv6, "
+		    "or a name such as mail.example.com; a port stands in "
+		    "Port=");
+		return false;
+	}
+	for (size_t i = 0; i < value.len; i++)
+		out->host[i] = (char)tolower((unsigned char)value.text[i]);
+	out->host[value.len] = '\0';
+	return true;
+}
+
 bool
 conf_target_parse(
-    struct conf_parser *p, struct conf_span value, struct conf_target *target)
+    struct conf_parser *p, struct conf_span value, struct conf_dns_target *out)
 {
 	enum { ID, PORT, ZONE, STANDBY, MAX_FLOWS, N_FIELDS };
 	static const struct conf_field names[N_FIELDS] = {
@@ -200,12 +227,13 @@ conf_target_parse(
 	    [STANDBY] = {"Standby", false},
 	    [MAX_FLOWS] = {"MaxFlows", false},
 	};
+	struct conf_target *target = &out->target;
 	struct conf_span values[N_FIELDS];
 	enum conf_value_error error;
 	uint32_t port = 0;
 
 	if (!conf_fields_parse(p, value, names, N_FIELDS, values) ||
-	    !conf_parse_ip(p, values[ID], &target->addr))
+	    !take_id(p, values[ID], out))
 		return false;
 	if (values[PORT].text != NULL) {
 		error = conf_value_number(values[PORT], 1, 65535, &port);
@@ -236,16 +264,27 @@ static void
 add_target(struct conf_parser *p, struct conf_target_group *group,
     struct conf_span label, struct conf_span value)
 {
-	struct conf_target target = {.line = value.line}, *grown;
+	struct conf_dns_target t = {.target.line = value.line};
+	void *grown;
 
-	(void)conf_span_copy(label, target.label, sizeof(target.label));
-	if (!conf_target_parse(p, value, &target))
+	(void)conf_span_copy(label, t.target.label, sizeof(t.target.label));
+	if (!conf_target_parse(p, value, &t))
 		return;
-	grown = conf_grow(p, group->targets, group->n_targets, sizeof(target));
+	if (t.host[0] != '\0')
+		grown = conf_grow(
+		    p, group->dns_targets, group->n_dns_targets, sizeof(t));
+	else
+		grown = conf_grow(
+		    p, group->targets, group->n_targets, sizeof(t.target));
 	if (grown == NULL)
 		return;
-	group->targets = grown;
-	group->targets[group->n_targets++] = target;
+	if (t.host[0] != '\0') {
+		group->dns_targets = grown;
+		group->dns_targets[group->n_dns_targets++] = t;
+	} else {
+		group->targets = grown;
+		group->targets[group->n_targets++] = t.target;
+	}
 }
 
 void
@@ -368,6 +407,12 @@ conf_lines_resolve(struct conf_parser *p)
 		for (size_t j = 0; j < group->n_targets; j++) {
 			if (group->targets[j].addr.port == 0)
 				group->targets[j].addr.port = group->port;
+		}
+		for (size_t j = 0; j < group->n_dns_targets; j++) {
+			struct addr *a = &group->dns_targets[j].target.addr;
+
+			if (a->port == 0)
+				a->port = group->port;
 		}
 	}
 	resolve_rules(p);

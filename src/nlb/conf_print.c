@@ -107,7 +107,8 @@ print_rule(const struct printer *pr, const struct conf_rule *rule)
 }
 
 const char *
-conf_target_format(const struct conf_target *t, char *buf, size_t size)
+conf_target_format(
+    const struct conf_target *t, const char *host, char *buf, size_t size)
 {
 	char ip[ADDR_IP_STRLEN], max_flows[24] = "";
 
@@ -117,19 +118,21 @@ conf_target_format(const struct conf_target *t, char *buf, size_t size)
 		snprintf(
 		    max_flows, sizeof(max_flows), ",MaxFlows=%u", t->max_flows);
 	snprintf(buf, size, "Id=%s,Port=%u%s%s%s%s",
-	    addr_format_ip(&t->addr, ip, sizeof(ip)), t->addr.port,
+	    host[0] != '\0' ? host : addr_format_ip(&t->addr, ip, sizeof(ip)),
+	    t->addr.port,
 	    t->availability_zone[0] == '\0' ? "" : ",AvailabilityZone=",
 	    t->availability_zone, t->standby ? ",Standby=true" : "", max_flows);
 	return buf;
 }
 
 static void
-print_target(const struct printer *pr, const struct conf_target *t)
+print_target(
+    const struct printer *pr, const struct conf_target *t, const char *host)
 {
 	char value[CONF_TARGET_TEXT_MAX];
 
 	print_entry(pr, "Target.", t->label,
-	    conf_target_format(t, value, sizeof(value)));
+	    conf_target_format(t, host, value, sizeof(value)));
 }
 
 static void
@@ -185,8 +188,11 @@ conf_print(const struct conf *conf, FILE *out)
 		const struct conf_target_group *g = &conf->target_groups[i];
 
 		print_section(&pr, CONF_TARGET_GROUP, g->name, g);
-		for (size_t j = 0; j < g->n_targets; j++)
-			print_target(&pr, &g->targets[j]);
+		for (size_t j = 0; j < conf_written_targets(g); j++)
+			print_target(&pr, &g->targets[j], "");
+		for (size_t j = 0; j < g->n_dns_targets; j++)
+			print_target(&pr, &g->dns_targets[j].target,
+			    g->dns_targets[j].host);
 	}
 	print_section(&pr, CONF_NODE, "", &conf->node);
 	if (fflush(out) != 0 || ferror(out) != 0)

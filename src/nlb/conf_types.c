@@ -530,6 +530,7 @@ static const struct {
     [CONF_TYPE_SECURITY_GROUPS] = {set_security_groups, format_security_groups},
     [CONF_TYPE_SOURCES] = {conf_sources_set, conf_sources_format},
     [CONF_TYPE_WORDS] = {conf_words_set, conf_words_format},
+    [CONF_TYPE_RESOLVERS] = {conf_resolvers_set, conf_resolvers_format},
 };
 
 void

@@ -179,6 +179,44 @@ conf_value_is_name(struct conf_span s, bool underscore)
 	return true;
 }
 
+static bool
+is_letter(char c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+
+static bool
+is_host_label(struct conf_span s)
+{
+	if (s.len == 0 || s.len > 63 || s.text[0] == '-' ||
+	    s.text[s.len - 1] == '-')
+		return false;
+	for (size_t i = 0; i < s.len; i++)
+		if (!is_letter(s.text[i]) && !is_digit(s.text[i]) &&
+		    s.text[i] != '-')
+			return false;
+	return true;
+}
+
+bool
+conf_value_is_host(struct conf_span s)
+{
+	size_t start = 0, labels = 0;
+
+	if (s.len == 0 || s.len > CONF_HOST_MAX)
+		return false;
+	for (size_t i = 0; i <= s.len; i++) {
+		if (i < s.len && s.text[i] != '.')
+			continue;
+		if (!is_host_label(conf_span_sub(s, start, i - start)))
+			return false;
+		labels++;
+		if (i < s.len)
+			start = i + 1;
+	}
+	return labels >= 2 && s.len - start >= 2 && is_letter(s.text[start]);
+}
+
 const char *
 conf_value_format_ms(uint32_t ms, char *buf, size_t size)
 {

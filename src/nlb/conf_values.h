@@ -60,6 +60,11 @@ enum conf_value_error conf_value_range(struct conf_span s, uint32_t min,
 /* 1 to 32 of a-z, 0-9, -, and _ where allowed. */
 bool conf_value_is_name(struct conf_span s, bool underscore);
 
+/* A full DNS name (RFC 1123): 2 or more labels of 1 to 63 letters, digits and
+ * hyphens, 253 characters at most, no dot at the end. The last label has 2 or
+ * more and starts with a letter, so that no badly spelt address is a name. */
+bool conf_value_is_host(struct conf_span s);
+
 /* "30", "0.2": the shortest text of ms as seconds. Returns buf. */
 const char *conf_value_format_ms(uint32_t ms, char *buf, size_t size);
 

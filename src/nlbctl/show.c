@@ -108,8 +108,13 @@ target_row(struct table *table, const json_t *t)
 
 	table_cell(table, STYLE_PLAIN, "%s", show_text(t, "target_group"));
 	table_cell(table, STYLE_PLAIN, "%s", show_text(t, "label"));
-	table_cell(table, STYLE_PLAIN, "%s",
-	    show_address(t, address, sizeof(address)));
+	if (json_is_string(json_object_get(t, "dns_name")))
+		table_cell(table, STYLE_PLAIN, "%s (%s)",
+		    show_address(t, address, sizeof(address)),
+		    show_text(t, "dns_name"));
+	else
+		table_cell(table, STYLE_PLAIN, "%s",
+		    show_address(t, address, sizeof(address)));
 	table_cell(table, STYLE_PLAIN, "%s", show_text(t, "availability_zone"));
 	table_cell(table, show_state_style(state), "%s%s", state,
 	    show_bool(t, "standby") ? " (standby)" : "");

@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <bsd/string.h>
+
 #include "nlbctl/format.h"
 
 /* More targets than this: only the ones that need a look are shown. */
@@ -307,6 +309,80 @@ show_status_targets(const json_t *list, const struct output *out)
 	return rc;
 }
 
+/* "10.0.0.1, 10.0.0.2 (+ 10.0.0.9 until one is healthy)" */
+static void
+join_addresses(const json_t *n, char *buf, size_t size)
+{
+	const json_t *kept = json_object_get(n, "kept_addresses"), *a;
+	size_t i;
+
+	buf[0] = '\0';
+	json_array_foreach(json_object_get(n, "addresses"), i, a)
+	{
+		strlcat(buf, i == 0 ? "" : ", ", size);
+		strlcat(
+		    buf, json_is_string(a) ? json_string_value(a) : "-", size);
+	}
+	if (i == 0)
+		strlcat(buf, "none", size);
+	if (json_array_size(kept) == 0)
+		return;
+	strlcat(buf, " (and until one is healthy ", size);
+	json_array_foreach(kept, i, a)
+	{
+		strlcat(buf, i == 0 ? "" : ", ", size);
+		strlcat(
+		    buf, json_is_string(a) ? json_string_value(a) : "-", size);
+	}
+	strlcat(buf, ")", size);
+}
+
+static void
+name_row(struct table *table, const json_t *n)
+{
+	char addresses[512], buf[FORMAT_STRLEN];
+	uint64_t next = show_uint(n, "next_seconds");
+
+	table_cell(table, STYLE_PLAIN, "%s:%" PRIu64, show_text(n, "name"),
+	    show_uint(n, "port"));
+	table_cell(table, STYLE_PLAIN, "%s", show_text(n, "label"));
+	table_cell(table, STYLE_PLAIN, "%s", show_text(n, "target_group"));
+	if (json_is_string(json_object_get(n, "error")))
+		table_cell(table, STYLE_BAD, "%s", show_text(n, "error"));
+	else if (json_is_string(json_object_get(n, "last_answer_time")))
+		table_cell(table,
+		    json_is_string(json_object_get(n, "refused")) ? STYLE_WARN
+								  : STYLE_GOOD,
+		    "resolved");
+	else
+		table_cell(table, STYLE_WARN, "not yet");
+	table_cell(table, STYLE_PLAIN, "%s", format_seconds(next, buf));
+	join_addresses(n, addresses, sizeof(addresses));
+	table_cell(table, STYLE_PLAIN, "%s", addresses);
+}
+
+static int
+show_names(const json_t *list, const struct output *out)
+{
+	static const struct table_column columns[] = {{"NAME", TABLE_LEFT},
+	    {"LABEL", TABLE_LEFT}, {"GROUP", TABLE_LEFT},
+	    {"RESOLUTION", TABLE_LEFT}, {"AGAIN IN", TABLE_RIGHT},
+	    {"ADDRESSES", TABLE_LEFT}};
+	struct table *table;
+	const json_t *n;
+	size_t i;
+	int rc;
+
+	if (json_array_size(list) == 0)
+		return 0;
+	table = table_create(columns, N_COLUMNS(columns));
+	json_array_foreach(list, i, n) name_row(table, n);
+	fputc('\n', out->file);
+	rc = table_print(table, out);
+	table_destroy(table);
+	return rc;
+}
+
 static int
 show_workers(const json_t *root, const struct output *out)
 {
@@ -425,6 +501,7 @@ show_status(const json_t *root, const struct output *out)
 	show_zone(root, out);
 	if (show_listeners(listeners, out) != 0 ||
 	    show_groups(groups, out) != 0 ||
+	    show_names(json_object_get(root, "names"), out) != 0 ||
 	    show_status_targets(targets, out) != 0 ||
 	    show_workers(root, out) != 0)
 		return -ENOMEM;

@@ -121,6 +121,7 @@ each_target(
 		    .fail_open = (flags & SB_FAIL_OPEN) != 0,
 		    .standby = t->standby,
 		    .max_flows = t->max_flows,
+		    .dns_name = t->dns_name,
 		    .last_check = t->last_check,
 		    .last_check_us = t->last_check_us,
 		    .check_latency = &t->check_latency,
@@ -152,6 +153,15 @@ peaks(void *owner, uint16_t listener_slot)
 	    .bytes_per_second = peak_per_second(&p->bytes),
 	    .packets_per_second = peak_per_second(&p->packets),
 	};
+}
+
+static void
+each_name(
+    void *owner, void (*fn)(void *arg, const struct admin_name *n), void *arg)
+{
+	struct daemon *d = owner;
+
+	names_each(d->names, fn, arg);
 }
 
 const char *
@@ -189,6 +199,7 @@ daemon_fill_ops(struct daemon *d, struct admin_ops *ops)
 	    .each_target = each_target,
 	    .former_targets = former_targets,
 	    .peaks = peaks,
+	    .each_name = each_name,
 	    .listener_name = daemon_listener_name,
 	    .target_group_name = daemon_target_group_name,
 	    .list_flows = daemon_list_flows,

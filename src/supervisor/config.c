@@ -32,27 +32,42 @@ daemon_read_config(
 	return rc;
 }
 
-/* The bytes as the workers get them: nobody can change them any more. */
 static int
-make_memfd(const struct conf *conf)
+write_whole(int fd, const void *bytes, size_t size)
 {
-	size_t done = 0;
+	const char *at = bytes;
+
+	while (size > 0) {
+		ssize_t n = write(fd, at, size);
+
+		if (n == -1 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return n == -1 ? -errno : -EIO;
+		at += n;
+		size -= (size_t)n;
+	}
+	return 0;
+}
+
+/* The bytes as the workers get them, nobody can change them any more: the file,
+ * then what its names resolve to. */
+static int
+make_memfd(const struct conf *conf, const struct conf_resolved *resolved,
+    size_t n_resolved)
+{
 	int rc,
 	    fd = memfd_create("nlbd-config", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 
 	if (fd == -1)
 		return -errno;
-	while (done < conf->n_bytes) {
-		ssize_t n = write(fd, conf->bytes + done, conf->n_bytes - done);
-
-		if (n == -1 && errno == EINTR)
-			continue;
-		if (n <= 0) {
-			rc = n == -1 ? -errno : -EIO;
-			close(fd);
-			return rc;
-		}
-		done += (size_t)n;
+	rc = write_whole(fd, conf->bytes, conf->n_bytes);
+	if (rc == 0)
+		rc =
+		    write_whole(fd, resolved, n_resolved * sizeof(resolved[0]));
+	if (rc < 0) {
+		close(fd);
+		return rc;
 	}
 	(void)fcntl(fd, F_ADD_SEALS,
 	    F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL);
@@ -64,6 +79,8 @@ struct prepared {
 	struct sockets sockets;
 	struct http_listen http;
 	uint16_t *target_slots;
+	struct conf_resolved *resolved;
+	size_t n_resolved;
 	int conf_fd;
 };
 
@@ -73,52 +90,68 @@ drop_prepared(struct prepared *p)
 	sockets_drop(&p->sockets);
 	http_listen_close(&p->http);
 	free(p->target_slots);
-	if (p->conf_fd != -1)
+	free(p->resolved);
+	if (p->conf_fd >= 0)
 		close(p->conf_fd);
 }
 
+/* By what names resolve to; conf gets its targets at the end, when nothing
+ * else can fail. */
 static int
-prepare(struct daemon *d, const struct conf *conf, struct prepared *p,
+prepare_targets(struct daemon *d, struct conf *conf, struct prepared *p,
     char *why, size_t size)
 {
-	int rc;
+	int rc = names_collect(d->names, conf, &p->resolved, &p->n_resolved);
+	size_t n = conf_count_targets(conf) + p->n_resolved;
 
-	*p = (struct prepared){.conf_fd = -1, .http.fd = -1};
-	rc = registry_can_apply(&d->registry, conf);
+	if (rc < 0) {
+		snprintf(why, size, "%s", strerror(-rc));
+		return rc;
+	}
+	rc = registry_can_apply(&d->registry, conf, p->resolved, p->n_resolved);
 	if (rc < 0) {
 		snprintf(why, size,
 		    "too many targets, the draining ones included; wait until "
 		    "some have drained");
 		return rc;
 	}
+	p->conf_fd = make_memfd(conf, p->resolved, p->n_resolved);
+	p->target_slots = calloc(n + 1, sizeof(*p->target_slots));
+	if (p->conf_fd < 0)
+		rc = p->conf_fd;
+	else if (p->target_slots == NULL)
+		rc = -ENOMEM;
+	else
+		rc = conf_set_resolved(conf, p->resolved, p->n_resolved);
+	if (rc < 0)
+		snprintf(why, size, "%s", strerror(-rc));
+	return rc;
+}
+
+static int
+prepare(struct daemon *d, struct conf *conf, struct prepared *p, char *why,
+    size_t size)
+{
+	int rc;
+
+	*p = (struct prepared){.conf_fd = -1, .http.fd = -1};
 	rc = sockets_prepare(conf, d->workers.n, &d->sockets, d->sb,
 	    d->lock_path, &p->sockets, why, size);
 	if (rc < 0)
 		return rc;
 	rc = http_listen_prepare(d, conf, &p->http, why, size);
-	if (rc < 0) {
-		drop_prepared(p);
-		return rc;
+	if (rc == 0)
+		rc = prepare_targets(d, conf, p, why, size);
+	if (rc == 0) {
+		rc = flow_log_configure(&d->flow_log, &conf->node);
+		if (rc < 0)
+			snprintf(why, size,
+			    "FlowLog = %s: %s; make it writable for "
+			    "nlbd or choose another path",
+			    conf->node.flow_log_path, strerror(-rc));
 	}
-	p->conf_fd = make_memfd(conf);
-	p->target_slots =
-	    calloc(conf_count_targets(conf) + 1, sizeof(*p->target_slots));
-	if (p->conf_fd < 0 || p->target_slots == NULL) {
-		rc = p->conf_fd < 0 ? p->conf_fd : -ENOMEM;
-		snprintf(why, size, "%s", strerror(-rc));
-		if (p->conf_fd < 0)
-			p->conf_fd = -1;
+	if (rc < 0)
 		drop_prepared(p);
-		return rc;
-	}
-	rc = flow_log_configure(&d->flow_log, &conf->node);
-	if (rc < 0) {
-		snprintf(why, size,
-		    "FlowLog = %s: %s; make it writable for "
-		    "nlbd or choose another path",
-		    conf->node.flow_log_path, strerror(-rc));
-		drop_prepared(p);
-	}
 	return rc;
 }
 
@@ -199,6 +232,26 @@ daemon_forget_file(struct daemon *d)
 	d->runtime_changes[0] = '\0';
 }
 
+/* Registers and deregisters; d->conf has the targets already. */
+static void
+take_targets(struct daemon *d, const struct prepared *p)
+{
+	free(d->target_slots);
+	d->target_slots = p->target_slots;
+	free(d->resolved);
+	d->resolved = p->resolved;
+	d->n_resolved = p->n_resolved;
+	if (d->conf_fd != -1)
+		close(d->conf_fd);
+	d->conf_fd = p->conf_fd;
+	d->n_targets = conf_count_targets(d->conf);
+	d->generation++;
+	if (registry_apply(
+		&d->registry, d->conf, daemon_now_ms(d), d->target_slots) < 0)
+		log_error("out of memory for targets: some are not "
+			  "registered");
+}
+
 int
 daemon_apply_config(struct daemon *d, struct conf *conf,
     struct config_file *file, char *why, size_t why_size)
@@ -221,29 +274,57 @@ daemon_apply_config(struct daemon *d, struct conf *conf,
 	sockets_commit(&d->sockets, &p.sockets);
 	http_listen_commit(d, &p.http);
 	take_listener_slots(d);
-	free(d->target_slots);
-	d->target_slots = p.target_slots;
-	if (d->conf_fd != -1)
-		close(d->conf_fd);
-	d->conf_fd = p.conf_fd;
-	d->n_targets = conf_count_targets(conf);
 	d->conf = conf;
-	d->generation++;
 	d->config_hash = hash_of(conf);
 	d->config_loaded_ms = daemon_wall_ms();
 	log_set_level(conf->node.log_level);
 	sockets_attach_filters(&d->sockets, conf);
 	checker_set_source_addresses(d->checker, &conf->lb);
 	source_addresses_warn(&conf->lb);
-	rc = registry_apply(
-	    &d->registry, conf, daemon_now_ms(d), d->target_slots);
-	if (rc < 0)
-		log_error("out of memory for targets: some are not "
-			  "registered");
+	take_targets(d, &p);
 	traffic_forget_groups(&d->traffic, group_is_known, &d->registry);
+	if (names_follow(d->names, conf) < 0)
+		log_error("out of memory for DNS names: some are not "
+			  "resolved");
 	conf_destroy(old);
 	send_config_to_all(d);
 	return 0;
+}
+
+/* Most answers say what the last one said. */
+static bool
+is_resolved_already(struct daemon *d)
+{
+	struct conf_resolved *list;
+	size_t n;
+	bool same;
+
+	if (names_collect(d->names, d->conf, &list, &n) < 0)
+		return false;
+	same = n == d->n_resolved &&
+	       (n == 0 || memcmp(list, d->resolved, n * sizeof(list[0])) == 0);
+	free(list);
+	return same;
+}
+
+void
+daemon_renew_names(void *owner)
+{
+	struct daemon *d = owner;
+	struct prepared p = {.conf_fd = -1, .http.fd = -1};
+	char why[128];
+
+	if (d->state >= DAEMON_DRAINING || is_resolved_already(d))
+		return;
+	if (prepare_targets(d, d->conf, &p, why, sizeof(why)) < 0) {
+		log_error("what DNS names resolve to cannot be put in force: "
+			  "%s",
+		    why);
+		drop_prepared(&p);
+		return;
+	}
+	take_targets(d, &p);
+	send_config_to_all(d);
 }
 
 uint32_t
@@ -281,6 +362,8 @@ daemon_send_config(struct daemon *d, struct worker_process *w)
 {
 	struct channel_config head = {
 	    .generation = d->generation,
+	    .conf_size = (uint32_t)d->conf->n_bytes,
+	    .n_resolved = (uint32_t)d->n_resolved,
 	    .n_targets = (uint32_t)d->n_targets,
 	    .n_listeners = (uint32_t)d->conf->n_listeners,
 	    .max_flows = flows_per_worker(d),

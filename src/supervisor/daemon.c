@@ -203,6 +203,14 @@ end_flows_of_target(void *owner, uint16_t slot, enum flow_end_reason reason)
 	workers_broadcast(&d->workers, CHANNEL_END_FLOWS, &m, sizeof(m));
 }
 
+static bool
+is_healthy(void *owner, const char *group, const struct addr *a)
+{
+	struct daemon *d = owner;
+
+	return registry_is_healthy(&d->registry, group, a);
+}
+
 static void
 on_tick(uv_timer_t *timer)
 {
@@ -212,6 +220,7 @@ on_tick(uv_timer_t *timer)
 	traffic_tick(&d->traffic, daemon_now_ms(d));
 	history_tick(
 	    &d->history, &d->admin_ops, daemon_now_ms(d), daemon_wall_ms());
+	names_health_changed(d->names);
 	daemon_settle_reloads(d);
 	daemon_settle_flows(d);
 }
@@ -383,8 +392,15 @@ make_parts(struct daemon *d, const struct conf *conf)
 	    .on_message = on_worker_message,
 	    .on_gone = on_worker_gone,
 	};
+	const struct names_owner names_owner = {
+	    .owner = d,
+	    .on_changed = daemon_renew_names,
+	    .is_healthy = is_healthy,
+	};
 	int rc = scoreboard_create(&d->sb, &d->sb_fd);
 
+	if (rc == 0)
+		rc = names_create(&d->loop, &names_owner, &d->names);
 	if (rc == 0)
 		rc = workers_init(&d->workers, &d->loop, d->sb, d->sb_fd,
 		    d->lock_fd, count_workers(conf), &owner);
@@ -483,6 +499,7 @@ clean_up(struct daemon *d)
 	/* Nobody hears the answers any more, but requests wait for them. */
 	daemon_finish_reloads(d);
 	daemon_finish_flows(d);
+	names_destroy(d->names);
 	if (d->checker != NULL)
 		checker_destroy(d->checker);
 	if (d->workers.list != NULL)
@@ -498,6 +515,7 @@ clean_up(struct daemon *d)
 	flow_log_close(&d->flow_log);
 	free(d->workers.list);
 	free(d->target_slots);
+	free(d->resolved);
 	if (d->admin_fd >= 0) {
 		(void)unlink(d->admin_path);
 		close(d->admin_fd);

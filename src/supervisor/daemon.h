@@ -19,6 +19,7 @@
 #include "nlb/conf.h"
 #include "supervisor/config_file.h"
 #include "supervisor/flow_log.h"
+#include "supervisor/names.h"
 #include "supervisor/registry.h"
 #include "supervisor/sockets.h"
 #include "supervisor/traffic.h"
@@ -98,7 +99,10 @@ struct daemon {
 	 * make it differ from conf; else NULL. */
 	struct conf *file_conf;
 	char runtime_changes[512]; /* in how far it differs; "" = in nothing */
-	int conf_fd; /* sealed memfd with conf->bytes, for the workers */
+	/* Of the names in conf, as conf_set_resolved got them; owned. */
+	struct conf_resolved *resolved;
+	size_t n_resolved;
+	int conf_fd; /* sealed memfd with both, for the workers */
 	uint64_t generation, config_hash, config_loaded_ms;
 	enum admin_verdict last_reload;
 	uint64_t n_reloads[ADMIN_VERDICT_REJECTED + 1]; /* by verdict */
@@ -112,6 +116,7 @@ struct daemon {
 	struct workers workers;
 	struct registry registry;
 	struct traffic traffic;
+	struct names *names;
 	struct checker *checker;
 	struct admin_ops admin_ops;
 	struct events events; /* of the log */
@@ -154,6 +159,8 @@ int daemon_apply_config(struct daemon *d, struct conf *conf,
     struct config_file *file, char *why, size_t why_size);
 /* The file says what runs. */
 void daemon_forget_file(struct daemon *d);
+/* What the names in the config resolve to may be something else now. */
+void daemon_renew_names(void *owner);
 int daemon_send_config(struct daemon *d, struct worker_process *w);
 /* MaxFlowsPerSource in numbers, 0 = off. */
 uint32_t daemon_source_limit(const struct daemon *d);

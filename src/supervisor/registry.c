@@ -89,6 +89,15 @@ next_of(struct registered_target *t)
 	return next != NULL && strcmp(next->group, t->group) == 0 ? next : NULL;
 }
 
+bool
+registry_is_healthy(
+    struct registry *r, const char *group, const struct addr *addr)
+{
+	const struct registered_target *t = find(r, group, addr);
+
+	return t != NULL && t->health.state == TARGET_HEALTHY;
+}
+
 /* ---- publishing ------------------------------------------------------- */
 
 /* tg is NULL when the group is gone. */
@@ -353,7 +362,8 @@ free_slot(struct registry *r)
 }
 
 int
-registry_can_apply(struct registry *r, const struct conf *conf)
+registry_can_apply(struct registry *r, const struct conf *conf,
+    const struct conf_resolved *resolved, size_t n_resolved)
 {
 	const struct registered_target *t;
 	size_t n = 0;
@@ -366,6 +376,9 @@ registry_can_apply(struct registry *r, const struct conf *conf)
 		for (size_t j = 0; j < tg->n_targets; j++)
 			n += find(r, tg->name, &tg->targets[j].addr) == NULL;
 	}
+	for (size_t i = 0; i < n_resolved; i++)
+		n += find(r, conf->target_groups[resolved[i].group].name,
+			 &resolved[i].addr) == NULL;
 	return n <= SB_TARGETS ? 0 : -ENOSPC;
 }
 
@@ -463,6 +476,8 @@ apply_target(struct registry *r, const struct applying *a,
 	t->ended_after_delay = false;
 	strlcpy(t->label, ct->label, sizeof(t->label));
 	strlcpy(t->zone, ct->availability_zone, sizeof(t->zone));
+	strlcpy(t->dns_name, ct->dns != NULL ? ct->dns->host : "",
+	    sizeof(t->dns_name));
 	t->standby = ct->standby;
 	t->max_flows = conf_target_max_flows(tg, ct);
 	t->check_port =

@@ -25,6 +25,7 @@ struct registered_target {
 	char group[CONF_NAME_MAX + 1];
 	char label[CONF_NAME_MAX + 1];
 	char zone[33];
+	char dns_name[CONF_HOST_MAX + 1]; /* that has its address, or "" */
 	bool standby;       /* for when no active target is healthy */
 	uint32_t max_flows; /* or CONF_NO_LIMIT */
 	struct addr addr;
@@ -67,8 +68,10 @@ void registry_init(struct registry *r, struct scoreboard *sb,
     void (*end_flows)(void *, uint16_t, enum flow_end_reason), void *owner);
 void registry_fini(struct registry *r);
 
-/* Enough slots for conf's new targets beside those in use? 0 or -ENOSPC. */
-int registry_can_apply(struct registry *r, const struct conf *conf);
+/* Enough slots for conf's new targets, and for what its names will resolve to,
+ * beside those in use? 0 or -ENOSPC. */
+int registry_can_apply(struct registry *r, const struct conf *conf,
+    const struct conf_resolved *resolved, size_t n_resolved);
 /* Registers, deregisters, updates; conf must outlive the registry's use of it
  * (until the next apply). Slots for each target of conf in its order go into
  * slots[]. 0 or -ENOMEM (then some targets are missing: treat as fatal). */
@@ -87,5 +90,8 @@ void registry_tick(struct registry *r, uint64_t now_ms);
 
 struct registered_target *registry_find_slot(
     const struct registry *r, uint16_t slot);
+/* In service: its health checks pass, and it is not deregistered. */
+bool registry_is_healthy(
+    struct registry *r, const char *group, const struct addr *addr);
 
 #endif

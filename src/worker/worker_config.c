@@ -28,24 +28,48 @@ struct update {
 	struct group **groups;
 };
 
+/* The INI text stands at any size: what follows it may be unaligned. */
 static int
-parse_bytes(int fd, struct conf **out)
+set_resolved(struct conf *conf, const char *bytes, size_t n)
 {
+	struct conf_resolved *list;
+	int rc;
+
+	if (n == 0)
+		return 0;
+	list = calloc(n, sizeof(list[0]));
+	if (list == NULL)
+		return -ENOMEM;
+	memcpy(list, bytes, n * sizeof(list[0]));
+	rc = conf_set_resolved(conf, list, n);
+	free(list);
+	return rc;
+}
+
+static int
+parse_bytes(int fd, const struct channel_config *head, struct conf **out)
+{
+	size_t size =
+	    head->conf_size + head->n_resolved * sizeof(struct conf_resolved);
 	struct conf_options options = {.parsed_before = true};
 	struct conf_diags diags = {0};
 	struct stat st;
-	void *bytes;
+	char *bytes;
 	int rc;
 
 	if (fstat(fd, &st) == -1)
 		return -errno;
-	if (st.st_size <= 0 || st.st_size > CONF_FILE_MAX)
+	if (head->conf_size == 0 || head->conf_size > CONF_FILE_MAX ||
+	    head->n_resolved > CONF_TARGETS_MAX || (size_t)st.st_size != size)
 		return -EPROTO;
-	bytes = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+	bytes = mmap(NULL, size, PROT_READ, MAP_PRIVATE, fd, 0);
 	if (bytes == MAP_FAILED)
 		return -errno;
-	rc = conf_parse(bytes, (size_t)st.st_size, &options, out, &diags);
-	munmap(bytes, (size_t)st.st_size);
+	rc = conf_parse(bytes, head->conf_size, &options, out, &diags);
+	if (rc == 0)
+		rc = set_resolved(
+		    *out, bytes + head->conf_size, head->n_resolved);
+	munmap(bytes, size);
 	conf_diags_fini(&diags);
 	return rc;
 }
@@ -76,7 +100,7 @@ read_message(struct channel_message *m, struct update *u)
 		n_fds += u->listeners[i].has_fd;
 	if (n_fds != m->n_fds)
 		return -EPROTO;
-	rc = parse_bytes(m->fds[0], &u->conf);
+	rc = parse_bytes(m->fds[0], &u->head, &u->conf);
 	if (rc < 0)
 		return rc;
 	if (u->conf->n_listeners != u->head.n_listeners ||

@@ -76,6 +76,17 @@ fake_peaks(void *owner, uint16_t listener_slot)
 	return fake->peaks[listener_slot == SB_SLOT_NONE ? 2 : listener_slot];
 }
 
+static void
+fake_each_name(
+    void *owner, void (*fn)(void *arg, const struct admin_name *n), void *arg)
+{
+	struct admin_fake *fake = owner;
+	size_t i;
+
+	for (i = 0; i < fake->n_names; i++)
+		fn(arg, &fake->names[i]);
+}
+
 static const char *
 fake_listener_name(void *owner, uint16_t slot)
 {
@@ -245,6 +256,7 @@ fill_targets(struct admin_fake *fake, uint64_t now_ms)
 		t->health = &fake->health[i];
 		t->routable = i != 3;
 		t->max_flows = i == 1 ? 500 : CONF_NO_LIMIT;
+		t->dns_name = "";
 		t->last_check = i == 3 ? "" : "connected";
 		t->last_check_us = i == 3 ? 0 : 412;
 		t->check_latency = &fake->check_latency[i];
@@ -364,6 +376,7 @@ admin_fake_init(struct admin_fake *fake, uint64_t now_ms)
 	    .each_target = fake_each_target,
 	    .former_targets = fake_former_targets,
 	    .peaks = fake_peaks,
+	    .each_name = fake_each_name,
 	    .listener_name = fake_listener_name,
 	    .target_group_name = fake_target_group_name,
 	    .list_flows = fake_list_flows,

@@ -32,7 +32,8 @@ struct admin_fake {
 	struct flow_record flows[FAKE_FLOWS];
 	struct sb_target_sum former_spare; /* of the second group */
 	struct admin_peaks peaks[3];       /* by listener, and of all */
-	size_t n_targets, n_flows;
+	struct admin_name names[1];
+	size_t n_targets, n_flows, n_names;
 
 	/* What operations answer, and when: at once, or by
 	 * admin_fake_complete. */

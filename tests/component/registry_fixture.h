@@ -115,7 +115,7 @@ apply(struct fixture *f, uint64_t now_ms, const char *group, const char *more)
 	conf = conf_from_text(text);
 	assert_true(f->n_confs < CONFS_MAX);
 	f->confs[f->n_confs++] = conf;
-	assert_errno(registry_can_apply(&f->registry, conf), 0);
+	assert_errno(registry_can_apply(&f->registry, conf, NULL, 0), 0);
 	assert_errno(registry_apply(&f->registry, conf, now_ms, f->slots), 0);
 }
 

@@ -138,7 +138,7 @@ refused_change_changes_nothing(void **state)
 		       TARGET("169.254.169.254", ""), "link-local"),
 	    400);
 	assert_i64(post(f, "/v1/register-targets", TARGET("10.0.0.x", ""),
-		       "is not an IP address"),
+		       "is neither an IP address"),
 	    400);
 	assert_i64(post(f, "/v1/register-targets",
 		       "{\"TargetGroup\":\"h\",\"Targets\":[{\"Id\":\"a\"}]}",

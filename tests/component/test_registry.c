@@ -515,11 +515,11 @@ config_that_does_not_fit_beside_the_draining_is_refused(void **state)
 	apply(f, 0, ONE, "");
 	for (size_t i = 0; i < SB_TARGETS - 2; i++)
 		TAILQ_INSERT_TAIL(&f->registry.targets, &fill[i], entry);
-	assert_errno(registry_can_apply(&f->registry, more), 0);
+	assert_errno(registry_can_apply(&f->registry, more, NULL, 0), 0);
 	TAILQ_INSERT_TAIL(&f->registry.targets, &fill[SB_TARGETS - 2], entry);
-	assert_errno(registry_can_apply(&f->registry, more), -ENOSPC);
+	assert_errno(registry_can_apply(&f->registry, more, NULL, 0), -ENOSPC);
 	/* Those that stay need no second slot. */
-	assert_errno(registry_can_apply(&f->registry, f->confs[1]), 0);
+	assert_errno(registry_can_apply(&f->registry, f->confs[1], NULL, 0), 0);
 	for (size_t i = 0; i < SB_TARGETS - 1; i++)
 		TAILQ_REMOVE(&f->registry.targets, &fill[i], entry);
 	free(fill);

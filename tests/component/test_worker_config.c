@@ -180,23 +180,26 @@ static struct message
 sound_message(void)
 {
 	return (struct message){
-	    .head = {.generation = 9, .n_targets = 1, .n_listeners = 1},
+	    .head = {.generation = 9,
+		.conf_size = sizeof(config) - 1,
+		.n_targets = 1,
+		.n_listeners = 1},
 	    .target_slots = {10},
 	    .listener = {.slot = 0, .has_fd = 1},
 	};
 }
 
-/* Sends size bytes of m, a memfd with text, and a listening socket unless
- * n_fds is less than 2. */
+/* Sends size bytes of m, a memfd with text_size bytes of text, and a listening
+ * socket unless n_fds is less than 2. */
 static void
-send_message(
-    struct rig *r, const void *m, size_t size, const char *text, size_t n_fds)
+send_bytes(struct rig *r, const void *m, size_t size, const char *text,
+    size_t text_size, size_t n_fds)
 {
 	struct addr addr;
 	int fds[3] = {memfd_create("config", MFD_CLOEXEC),
 	    listen_on("127.0.0.1", 8, &addr), listen_on("127.0.0.1", 8, &addr)};
 
-	assert_i64(write(fds[0], text, strlen(text)), (int64_t)strlen(text));
+	assert_i64(write(fds[0], text, text_size), (int64_t)text_size);
 	r->error[0] = '\0';
 	r->ready = 0;
 	assert_i64(
@@ -204,6 +207,13 @@ send_message(
 	for (int i = 0; i < 3; i++)
 		close(fds[i]);
 	RIG_WAIT(r, r->error[0] != '\0' || r->ready != 0);
+}
+
+static void
+send_message(
+    struct rig *r, const void *m, size_t size, const char *text, size_t n_fds)
+{
+	send_bytes(r, m, size, text, strlen(text), n_fds);
 }
 
 static void
@@ -295,25 +305,121 @@ a_socket_that_the_worker_does_not_have_is_refused(void **state)
 static void
 counts_that_do_not_fit_the_config_are_refused(void **state)
 {
-	struct message m = sound_message();
+	static const char *const texts[] = {LISTENER("in", "587", "g")
+						GROUP("g"),
+	    LISTENER("in", "587", "g") LISTENER("out", "588", "g")
+		GROUP("g") "Target.a = Id=127.0.0.1\n"};
 
-	send_message(
-	    *state, &m, sizeof(m), LISTENER("in", "587", "g") GROUP("g"), 2);
-	expect_error(*state, EPROTO);
-	send_message(
-	    *state, &m, sizeof(m), GROUP("g") "Target.a = Id=127.0.0.1\n", 2);
-	expect_error(*state, EPROTO);
+	for (size_t i = 0; i < 2; i++) {
+		struct message m = sound_message();
+
+		m.head.conf_size = (uint32_t)strlen(texts[i]);
+		send_message(*state, &m, MESSAGE_SIZE, texts[i], 2);
+		expect_error(*state, EPROTO);
+	}
 }
 
 static void
 a_config_that_does_not_parse_is_refused(void **state)
 {
+	static const char broken[] = "[listener in\n";
 	struct message m = sound_message();
 
+	m.head.conf_size = 0;
 	send_message(*state, &m, MESSAGE_SIZE, "", 2);
 	expect_error(*state, EPROTO);
-	send_message(*state, &m, MESSAGE_SIZE, "[listener in\n", 2);
+	m.head.conf_size = sizeof(broken) - 1;
+	send_message(*state, &m, MESSAGE_SIZE, broken, 2);
 	expect_error(*state, EINVAL);
+}
+
+/* ---- names ------------------------------------------------------------ */
+
+/* A config with a name and one address of it, at a size that leaves what
+ * follows the text unaligned. */
+struct named {
+	struct message message;
+	char bytes[512];
+	size_t size;
+	struct conf_resolved resolved;
+};
+
+static struct named
+sound_named(void)
+{
+	static const char text[] = LISTENER("in", "587", "g")
+	    GROUP("g") "Target.a = Id=mail.example.com\n;\n";
+	struct named n = {.message = sound_message()};
+
+	n.message.head.conf_size = sizeof(text) - 1;
+	n.message.head.n_resolved = 1;
+	assert_errno(addr_parse("127.0.0.1:25", &n.resolved.addr), 0);
+	memcpy(n.bytes, text, sizeof(text) - 1);
+	n.size = sizeof(text) - 1;
+	return n;
+}
+
+static void
+send_named(struct rig *r, struct named *n)
+{
+	memcpy(n->bytes + n->message.head.conf_size, &n->resolved,
+	    sizeof(n->resolved));
+	send_bytes(r, &n->message, MESSAGE_SIZE, n->bytes,
+	    n->size + sizeof(n->resolved), 2);
+}
+
+static void
+addresses_of_a_name_are_its_targets(void **state)
+{
+	struct named n = sound_named();
+
+	send_named(*state, &n);
+	assert_u64(((struct rig *)*state)->ready, 9);
+}
+
+static void
+addresses_that_do_not_fit_the_names_are_refused(void **state)
+{
+	struct named n = sound_named();
+
+	n.resolved.addr.port = 588;
+	send_named(*state, &n);
+	expect_error(*state, EINVAL);
+	n = sound_named();
+	n.resolved.group = 1;
+	send_named(*state, &n);
+	expect_error(*state, EINVAL);
+	n = sound_named();
+	n.resolved.target = 1;
+	send_named(*state, &n);
+	expect_error(*state, EINVAL);
+	n = sound_named();
+	n.resolved.addr.family = ADDR_IPV6;
+	send_named(*state, &n);
+	expect_error(*state, EINVAL);
+}
+
+static void
+sizes_that_do_not_fit_the_descriptor_are_refused(void **state)
+{
+	static const uint32_t counts[] = {
+	    0, 2, CONF_TARGETS_MAX + 1, 0x80000000, UINT32_MAX};
+
+	for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++) {
+		struct named n = sound_named();
+
+		n.message.head.n_resolved = counts[i];
+		send_named(*state, &n);
+		expect_error(*state, EPROTO);
+	}
+	for (uint32_t size = 0; size < 3; size++) {
+		struct message m = sound_message();
+
+		m.head.conf_size =
+		    size == 2 ? UINT32_MAX : m.head.conf_size - 1 + 2 * size;
+		send_message(*state, &m, MESSAGE_SIZE, config, 2);
+		expect_error(*state, EPROTO);
+	}
 }
 
 static void
@@ -403,6 +509,9 @@ main(void)
 	    RIG_TEST(a_socket_that_the_worker_does_not_have_is_refused),
 	    RIG_TEST(counts_that_do_not_fit_the_config_are_refused),
 	    RIG_TEST(a_config_that_does_not_parse_is_refused),
+	    RIG_TEST(addresses_of_a_name_are_its_targets),
+	    RIG_TEST(addresses_that_do_not_fit_the_names_are_refused),
+	    RIG_TEST(sizes_that_do_not_fit_the_descriptor_are_refused),
 	    RIG_TEST(a_descriptor_that_is_no_file_is_refused),
 	    RIG_TEST(a_listener_that_is_no_socket_is_refused),
 	    RIG_TEST(each_allocation_that_fails_is_said),

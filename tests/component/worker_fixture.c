@@ -298,6 +298,7 @@ rig_send_config(struct rig *r, const char *text)
 	conf_diags_fini(&diags);
 	head = (struct channel_config){
 	    .generation = ++r->generation,
+	    .conf_size = (uint32_t)strlen(text),
 	    .n_listeners = (uint32_t)conf->n_listeners,
 	    .max_flows = r->max_flows,
 	    .max_flows_per_source = r->max_flows_per_source,

@@ -84,8 +84,8 @@ BAD = {
     "line of 1,100 characters": ("Port = 5870",
                                  "Port = 5870\nName = " + "x" * 1093,
                                  "xxxx"),
-    "name of a target": ("Id=10.20.0.10", "Id=mail.example.com",
-                         "mail.example.com"),
+    "name of a target": ("Id=10.20.0.10", "Id=mail_1.example.com",
+                         "mail_1.example.com"),
 }
 
 

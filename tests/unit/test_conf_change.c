@@ -241,6 +241,57 @@ deregistering_what_is_not_there_is_a_note(void **state)
 	    "warning: 10.0.0.2:587 is not registered in target group smtp");
 }
 
+/* Makes what was made the conf that the next change is about. */
+static void
+go_on(struct fixture *f)
+{
+	assert_non_null(f->made);
+	conf_destroy(f->conf);
+	f->conf = f->made;
+	f->made = NULL;
+}
+
+static void
+names_are_registered_and_deregistered_as_addresses_are(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_errno(REGISTER(f, "Id=Mail.Example.com"), 0);
+	expect_text(f, "[target-group inside]\n",
+	    "Target.mail-example-com = Id=Mail.Example.com\n"
+	    "[target-group inside]\n");
+	assert_u64(f->made->target_groups[0].n_dns_targets, 1);
+	go_on(f);
+	expect_nothing_to_do(f, REGISTER(f, "Id=mail.example.com,Port=587"));
+	assert_errno(REGISTER(f, "Id=mail.example.com,Standby=true"), 0);
+	assert_true(f->made->target_groups[0].dns_targets[0].target.standby);
+	assert_errno(REGISTER(f, "Id=mail.example.com,Port=25"), 0);
+	assert_str(f->made->target_groups[0].dns_targets[1].target.label,
+	    "mail-example-com-25");
+	expect_nothing_to_do(f, DEREGISTER(f, "Id=mail.example.com,Port=26"));
+	assert_contains(f->said, "mail.example.com:26 is not registered");
+	assert_errno(DEREGISTER(f, "Id=mail.example.com"), 0);
+	assert_str(f->made->bytes, text);
+}
+
+static void
+what_a_name_resolves_to_is_no_target_of_the_file(void **state)
+{
+	struct conf_resolved r = {0};
+	struct fixture *f = *state;
+
+	assert_errno(REGISTER(f, "Id=mail.example.com"), 0);
+	go_on(f);
+	assert_errno(addr_parse("10.0.0.7:587", &r.addr), 0);
+	assert_errno(conf_set_resolved(f->conf, &r, 1), 0);
+	expect_refused(f, DEREGISTER(f, "Id=10.0.0.7"), -EINVAL,
+	    "10.0.0.7:587 is an address of mail.example.com; deregister the "
+	    "name");
+	assert_errno(REGISTER(f, "Id=10.0.0.7"), 0);
+	assert_u64(f->made->target_groups[0].n_targets, 3);
+	assert_str(f->made->target_groups[0].targets[2].label, "10-0-0-7");
+}
+
 static void
 wrong_targets_are_refused_all_together(void **state)
 {
@@ -253,7 +304,7 @@ wrong_targets_are_refused_all_together(void **state)
 	    .n_targets = 5};
 
 	expect_refused(
-	    f, apply(f, &change), -EINVAL, "`10.0.0.300' is not an IP address");
+	    f, apply(f, &change), -EINVAL, "`10.0.0.300' is neither an IP");
 	assert_contains(f->said, "Port = 0 is out of range");
 	assert_contains(f->said, "did you mean `Port'?");
 	assert_contains(f->said, "10.0.0.9:587 is named twice");
@@ -440,6 +491,8 @@ main(void)
 	    TEST(long_addresses_get_labels_of_their_own),
 	    TEST(deregistered_target_loses_its_line),
 	    TEST(deregistering_what_is_not_there_is_a_note),
+	    TEST(names_are_registered_and_deregistered_as_addresses_are),
+	    TEST(what_a_name_resolves_to_is_no_target_of_the_file),
 	    TEST(wrong_targets_are_refused_all_together),
 	    TEST(what_a_file_may_not_say_a_change_may_not_either),
 	    TEST(unknown_names_are_not_found),

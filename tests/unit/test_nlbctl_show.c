@@ -164,6 +164,31 @@ groups_count_the_targets_that_this_node_uses(void **state)
 	free(text);
 }
 
+static void
+names_show_what_they_resolve_to_and_how_that_went(void **state)
+{
+	char *text;
+
+	(void)state;
+	text = show(show_status,
+	    "{'health': 'ok', 'listeners': [], 'target_groups': [],"
+	    " 'targets': [], 'names': ["
+	    "  {'name': 'mx.example.com', 'port': 25, 'label': 'mx',"
+	    "   'target_group': 'a', 'addresses': ['10.0.0.1', '10.0.0.2'],"
+	    "   'kept_addresses': ['10.0.0.9'], 'next_seconds': 59,"
+	    "   'last_answer_time': '2026-08-01T10:02:03Z'},"
+	    "  {'name': 'no.example.com', 'port': 25, 'addresses': [],"
+	    "   'error': 'Domain name not found'},"
+	    "  {'name': 'new.example.com', 'port': 25, 'addresses': [4]}, 5]}",
+	    0);
+	assert_contains(text, "mx.example.com:25   mx     a      resolved");
+	assert_contains(text, "10.0.0.1, 10.0.0.2 (and until one is healthy "
+			      "10.0.0.9)\n");
+	assert_contains(text, "Domain name not found");
+	assert_contains(text, "not yet");
+	free(text);
+}
+
 /* n targets, the last one unhealthy. */
 static char *
 show_status_of_targets(size_t n)
@@ -218,6 +243,12 @@ targets_show_time_left_and_fail_open(void **state)
 	assert_contains(text, "none yet");
 	assert_contains(text, "A group fails open");
 	free(text);
+	text = show(show_targets,
+	    "{'targets': [{'address': '10.0.0.1', 'port': 25,"
+	    " 'dns_name': 'mx.example.com'}]}",
+	    0);
+	assert_contains(text, "10.0.0.1:25 (mx.example.com)");
+	free(text);
 	text = show(show_targets, "{'targets': []}", 0);
 	assert_str(text, "No targets.\n");
 	free(text);
@@ -251,6 +282,7 @@ main(void)
 	    cmocka_unit_test(members_of_wrong_types_show_as_dashes_and_zeros),
 	    cmocka_unit_test(hostile_text_is_escaped_everywhere),
 	    cmocka_unit_test(groups_count_the_targets_that_this_node_uses),
+	    cmocka_unit_test(names_show_what_they_resolve_to_and_how_that_went),
 	    cmocka_unit_test(
 		status_begins_with_the_verdict_and_ends_with_the_problems),
 	    cmocka_unit_test(status_of_many_targets_shows_the_bad_ones),

@@ -7,11 +7,13 @@ import email
 import email.message
 import email.policy
 import hashlib
+import json
 import os
 import pathlib
 import pwd
 import re
 import subprocess
+import sys
 import tempfile
 
 from .process import Process
@@ -153,6 +155,9 @@ class Postfix:
                              r"lost connection after (?!CONNECT)")
         return [line for line in self.log() if trouble.search(line)]
 
+    def count_delivered(self):
+        return len(list((self.directory / "mail" / "inbox").glob("new/*")))
+
     def delivered(self, subject, deadline_s=30):
         """The delivered message with this subject, parsed."""
         def look():
@@ -220,3 +225,26 @@ def curl(namespace, server, file, starttls):
 
 
 CLIENTS = {"swaks": swaks, "msmtp": msmtp, "curl": curl}
+
+
+class Sessions:
+    """SMTP sessions of some threads in the client namespace, from the begin
+    of a `with` to stop(); see smtp_main.py."""
+
+    def __init__(self, network, server, threads=4):
+        self._process = Process(network.client.command(
+            [sys.executable, pathlib.Path(__file__).parent / "smtp_main.py",
+             *server, f"{USER}@{HOST}", PASSWORD, SENDER, RECIPIENT,
+             threads]), name="SMTP sessions", stdin=subprocess.PIPE)
+
+    def __enter__(self):
+        self._process.start()
+        return self
+
+    def __exit__(self, *exc):
+        self._process.kill()
+
+    def stop(self, deadline_s=60):
+        """No new session; returns {"accepted": n, "failures": [...]}."""
+        self._process.stdin.close()
+        return json.loads(self._process.wait_line(r"^\{.*\}$", deadline_s)[0])
