@@ -166,6 +166,21 @@ attach(struct socket_set *set, uint32_t n_workers, const struct syn_filter *f)
 	return 0;
 }
 
+static const char *
+why_no_filter(int rc)
+{
+	switch (rc) {
+	case -E2BIG:
+		return "too many ranges for the kernel's filter";
+	case -EPERM:
+		/* Linux as it comes asks for nothing; hardened kernels were
+		 * seen that do. */
+		return "this kernel asks for CAP_NET_ADMIN to attach a filter";
+	default:
+		return strerror(-rc);
+	}
+}
+
 static void
 attach_filter(struct socket_set *set, uint32_t n_workers,
     const struct conf *conf, const struct conf_listener *lc)
@@ -197,13 +212,11 @@ attach_filter(struct socket_set *set, uint32_t n_workers,
 		/* Nothing stays half attached: user space decides alone. */
 		detach(set, n_workers);
 		snprintf(set->filter_text, sizeof(set->filter_text),
-		    "user space: %s",
-		    rc == -E2BIG ? "too many ranges for the kernel's filter"
-				 : strerror(-rc));
+		    "user space: %s", why_no_filter(rc));
 		log_warning("listener %s: its rules are enforced in user space "
 			    "(%zu ranges: %s); denied sources see a reset "
 			    "instead of silence",
-		    set->name, ranges, strerror(-rc));
+		    set->name, ranges, why_no_filter(rc));
 	}
 	syn_filter_fini(&filter);
 	sg_set_fini(&inbound);
