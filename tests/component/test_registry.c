@@ -308,13 +308,13 @@ many_targets_keep_their_slots_in_any_order(void **state)
 	conf = f->confs[f->n_confs++] = many_targets(0, MANY, false);
 	assert_errno(registry_apply(&f->registry, conf, 0, slots), 0);
 	conf = f->confs[f->n_confs++] = many_targets(0, MANY, true);
-	assert_errno(registry_can_apply(&f->registry, conf), 0);
+	assert_errno(registry_can_apply(&f->registry, conf, NULL, 0), 0);
 	assert_errno(registry_apply(&f->registry, conf, 0, again), 0);
 	for (size_t i = 0; i < MANY; i++)
 		assert_u64(again[i], slots[MANY - 1 - i]);
 	/* The first 100 go, as many others come. */
 	conf = f->confs[f->n_confs++] = many_targets(100, MANY, false);
-	assert_errno(registry_can_apply(&f->registry, conf), 0);
+	assert_errno(registry_can_apply(&f->registry, conf, NULL, 0), 0);
 	assert_errno(registry_apply(&f->registry, conf, 0, again), 0);
 	for (size_t i = 100; i < MANY; i++)
 		assert_u64(again[i - 100], slots[i]);
