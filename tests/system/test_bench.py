@@ -1,16 +1,19 @@
 """nlbbench: each profile through the real nlbd, byte for byte, and through a
 forwarder that spoils one byte."""
 import json
+import os
+import pty
 import re
 import signal
+import subprocess
 
 import pytest
 
 from lab import ini
 from lab.bench import NLBBENCH, Bench, SmtpTarget
 from lab.capture import SYN, Capture
-from lab.daemon import scaled
-from lab.netns import CLIENT4, FRONT4, TARGET4
+from lab.daemon import endpoint, scaled
+from lab.netns import CLIENT4, CLIENT6, FRONT4, FRONT6, TARGET4
 from lab.process import Process
 from lab.standin import Direct, Spoiler
 
@@ -72,6 +75,13 @@ def test_mixed_load_through_nlbd(network, target, start_nlbd):
     assert counts["rejected"] == counts["open"] == 0
 
 
+def test_session_over_ipv6(network, target, start_nlbd):
+    start_nlbd()
+    done = Bench(network, "smtp", (FRONT6, ini.PORT), "--units", 20,
+                 "--source", CLIENT6[3])
+    assert (done.code, done.failures, done.done) == (0, {}, 20), done
+
+
 def test_open_loop_keeps_its_rate(network, target, start_nlbd):
     start_nlbd()
     done = Bench(network, "smtp", SERVER, "--rate", scaled(200, 20),
@@ -88,7 +98,7 @@ def test_stall_shows_in_open_loop_latency(network, target, start_nlbd):
     pid = nlbd.worker_pids()[0]
     process = Process(network.client.command([
         NLBBENCH, "pingpong", "--json", "--flows", "1", "--rate", "100",
-        "--duration", "4", "--warm-up", "0", f"{SERVER[0]}:{SERVER[1]}"]))
+        "--duration", "4", "--warm-up", "0", endpoint(*SERVER)]))
     process.start()
     try:
         process.wait_line(r"pingpong +1 s", 20)
@@ -145,7 +155,8 @@ def test_exhausted_ports_are_named(network, target):
             network.client.sysctl("net.ipv4.ip_local_port_range",
                                   "10000 65000")
     assert done.code == 1
-    assert done.failures.get("no local port") == 10, done
+    # More than ten when an earlier connection still has its port.
+    assert 10 <= done.failures.get("no local port") <= 20, done
     assert re.search("local ports ran out",
                      " ".join(done.result["client"]["limits"]))
 
@@ -162,11 +173,32 @@ def test_sources_take_turns(network, target):
     assert syns.count(CLIENT4[1]) == syns.count(CLIENT4[2]) == 20
 
 
+def test_progress_on_a_terminal_is_one_line_with_the_time_left(network,
+                                                               target):
+    with Direct(network) as forwarder:
+        ours, theirs = pty.openpty()
+        try:
+            done = subprocess.run(
+                network.client.command([
+                    NLBBENCH, "smtp", "--rate", "20", "--warm-up", "0",
+                    "--duration", "3", endpoint(*forwarder.address)]),
+                stdout=subprocess.PIPE, stderr=theirs, timeout=60, text=True,
+                check=True)
+            shown = os.read(ours, 65536).decode()
+        finally:
+            os.close(ours)
+            os.close(theirs)
+    lines = shown.split("\r\x1b[K")
+    assert len(lines) == 1 + 3 and lines[0] == "", shown
+    assert re.match(r"smtp +1 s +\d+ /s .* 0 failed  [12] s left$", lines[1])
+    assert "sessions: 60 done" in done.stdout
+
+
 def test_interrupt_prints_what_was_measured(network, target):
     with Direct(network) as forwarder:
         process = Process(network.client.command([
             NLBBENCH, "smtp", "--rate", "50", "--warm-up", "0",
-            "--duration", "600", f"{TARGET4[0]}:{ini.TARGET_PORT}"]))
+            "--duration", "600", endpoint(*forwarder.address)]))
         process.start()
         try:
             process.wait_line(r"smtp +2 s", 20)
@@ -177,7 +209,6 @@ def test_interrupt_prints_what_was_measured(network, target):
     assert process.find_line("interrupted")
     done = process.find_line(r"^sessions: (\d+) done")
     assert int(done[1]) >= 90
-    assert forwarder is not None
 
 
 def seen_times(capture, server, size):

@@ -3,7 +3,7 @@ import json
 import subprocess
 
 from . import ini
-from .daemon import BUILD
+from .daemon import BUILD, endpoint
 from .netns import TARGET4
 from .process import Process
 
@@ -41,7 +41,7 @@ class Bench:
         done = subprocess.run(
             network.client.command([
                 NLBBENCH, profile, "--json", "--quiet", *options,
-                f"{to[0]}:{to[1]}"]),
+                endpoint(*to)]),
             capture_output=True, text=True, timeout=deadline_s, check=False)
         assert done.stdout, f"exit {done.returncode}: {done.stderr}"
         self.code = done.returncode
