@@ -261,18 +261,18 @@ pair_groups(struct diffing *d, const void *old_one, const void *new_one)
 {
 	const struct conf_target_group *was = old_one, *g = new_one;
 
-	if (was == NULL) {
+	if (was == NULL && g != NULL) {
 		d->diff.groups_added++;
 		d->diff.targets_added +=
 		    conf_written_targets(g) + g->n_dns_targets;
-		return;
 	}
-	if (g == NULL) {
+	if (was != NULL && g == NULL) {
 		d->diff.groups_removed++;
 		d->diff.targets_removed +=
 		    conf_written_targets(was) + was->n_dns_targets;
-		return;
 	}
+	if (was == NULL || g == NULL)
+		return;
 	d->targets_moved = 0;
 	diff_lists(
 	    d, targets_of(was), targets_of(g), compare_targets, pair_targets);
