@@ -263,6 +263,94 @@ a_drained_node_leaves_dns_and_comes_back(void **state)
 	assert_contains(f->err, "nlbctl: cannot reach nlbd");
 }
 
+/* The text of a file, malloc; NULL when there is none. */
+static char *
+read_text(const char *path)
+{
+	FILE *file = fopen(path, "r");
+	char *text = calloc(1, 8192);
+
+	assert_non_null(text);
+	if (file == NULL) {
+		free(text);
+		return NULL;
+	}
+	assert_true(fread(text, 1, 8191, file) > 0);
+	fclose(file);
+	return text;
+}
+
+static void
+init_writes_a_file_once(void **state)
+{
+	struct nlbctl_fixture *f = *state;
+	char path[96], words[256], *text, *again;
+
+	snprintf(path, sizeof(path), "%s/nlbd.ini", f->dir);
+	snprintf(words, sizeof(words),
+	    "init --file %s --target 10.20.0.25 10.20.0.26:2525 --port 2587 "
+	    "--source 203.0.113.0/24 198.51.100.7/32",
+	    path);
+	assert_i64(nlbctl_run_words(f, words), EX_OK);
+	assert_contains(f->out, "created: ");
+	text = read_text(path);
+	assert_contains(text, "\nPort           = 2587\n");
+	assert_contains(text, "\nTarget.target-1 = Id=10.20.0.25,Avail");
+	assert_contains(text, "\nTarget.target-2 = Id=10.20.0.26,Port=2525,");
+	assert_contains(text, "PortRange=2587,Source=198.51.100.7/32\n");
+	assert_null(strstr(text, "this-machine"));
+	assert_i64(nlbctl_run_words(f, words), EX_CANTCREAT);
+	assert_contains(f->err, "File exists\nnlbctl: It stays as it is; ");
+	again = read_text(path);
+	assert_str(again, text);
+	free(text);
+	free(again);
+	unlink(path);
+	snprintf(words, sizeof(words),
+	    "init --target fd00::1 --file %s -o json", path);
+	assert_i64(nlbctl_run_words(f, words), EX_OK);
+	assert_contains(f->out, "\"path\": ");
+	text = read_text(path);
+	assert_contains(text, "Inbound.this-machine = Protocol=tcp");
+	assert_contains(text, "\nIpAddressType = ipv6\n");
+	free(text);
+	unlink(path);
+}
+
+static void
+init_writes_nothing_that_nlbd_would_refuse(void **state)
+{
+	static const struct {
+		const char *words, *error;
+	} rows[] = {
+	    {"--target mail.example", "a target is an IP address"},
+	    {"--target 10.20.0.25 10.20.0.25", "registered twice"},
+	    {"--target 10.20.0.25 fd00::1", "error: "},
+	    {"--target 10.20.0.25 --port 70000", "error: "},
+	    {"--target 10.20.0.25 --source 203.0.113.1/24",
+		"did you mean `203.0.113.0/24'"},
+	    {"--port 25", "init needs --target"},
+	};
+	struct nlbctl_fixture *f = *state;
+	char path[96], words[256];
+
+	snprintf(path, sizeof(path), "%s/nlbd.ini", f->dir);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		snprintf(words, sizeof(words), "init --file %s %s", path,
+		    rows[i].words);
+		assert_i64(nlbctl_run_words(f, words), EX_USAGE);
+		assert_contains(f->err, rows[i].error);
+		assert_null(read_text(path));
+	}
+	snprintf(words, sizeof(words),
+	    "init --target 10.20.0.25 --file %s/no/nlbd.ini", f->dir);
+	assert_i64(nlbctl_run_words(f, words), EX_CANTCREAT);
+	assert_contains(f->err, "directory has to be made");
+	assert_i64(
+	    nlbctl_run_words(f, "init --target 10.20.0.25 --file /dev/full"),
+	    EX_CANTCREAT);
+}
+
 #define TEST(name) \
 	cmocka_unit_test_setup_teardown(name, nlbctl_setup, nlbctl_teardown)
 
@@ -271,6 +359,8 @@ main(void)
 {
 	const struct CMUnitTest nlbctl_verbs[] = {
 	    TEST(explain_needs_no_daemon),
+	    TEST(init_writes_a_file_once),
+	    TEST(init_writes_nothing_that_nlbd_would_refuse),
 	    TEST(health_has_the_exit_codes_of_monitoring),
 	    TEST(health_without_a_daemon_is_critical_and_one_line),
 	    TEST(health_that_may_not_ask_is_unknown),

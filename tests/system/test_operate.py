@@ -6,7 +6,7 @@ import subprocess
 import pytest
 
 from lab import http, ini
-from lab.daemon import NLBCTL, Daemon
+from lab.daemon import NLBCTL, NLBD, Daemon
 from lab.load import EchoTargets
 from lab.netns import FRONT4, TARGET4
 from lab.peers import connect
@@ -134,3 +134,70 @@ def test_each_end_of_a_flow_that_status_tells_is_explained(nlbd):
     for code in nlbd.status()["flow_ends"]:
         done = nlbd.ctl_raw("explain", code)
         assert done.returncode == 0 and "It usually comes from:" in done.stdout
+
+
+@pytest.mark.parametrize("arguments", [
+    ["--target", "10.20.0.25"],
+    ["--target", "10.20.0.25", "10.20.0.26:2525", "--port", "2587",
+     "--source", "203.0.113.10/32", "198.51.100.0/24"],
+    ["--target", "fd00::25", "[fd00::26]:2525"]])
+def test_what_init_writes_is_accepted_as_it_is(tmp_path, arguments):
+    path = tmp_path / "nlbd.ini"
+    done = subprocess.run([NLBCTL, "init", *arguments, "--file", path],
+                          capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    done = subprocess.run([NLBD, "-c", path, "--check-config"],
+                          capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "error" not in done.stderr and "warning" not in done.stderr
+
+
+def complete(words):
+    """What bash offers for the last of the words."""
+    script = subprocess.run([NLBCTL, "completion"], capture_output=True,
+                            text=True, check=True).stdout
+    quoted = " ".join(f"'{word}'" for word in words)
+    script += (f"COMP_WORDS=({quoted}); COMP_CWORD={len(words) - 1}\n"
+               "_nlbctl; printf '%s\\n' \"${COMPREPLY[@]}\"\n")
+    done = subprocess.run(["bash", "-eu", "-c", script], capture_output=True,
+                          text=True)
+    assert done.returncode == 0 and done.stderr == ""
+    return set(done.stdout.split())
+
+
+def test_bash_completes_what_the_help_names():
+    text = subprocess.run([NLBCTL, "help"], capture_output=True, text=True,
+                          check=True).stdout
+    verbs = set(re.findall(r"^  ([a-z-]+) ", text, re.M))
+    assert {"status", "wait", "help"} <= verbs
+    offered = complete(["nlbctl", ""])
+    assert verbs <= offered
+    assert offered - verbs == {"--socket", "--output", "--help", "--version"}
+    for verb in verbs - {"help"}:
+        text = subprocess.run([NLBCTL, "help", verb], capture_output=True,
+                              text=True, check=True).stdout
+        options = set(re.findall(r"^  (--[a-z-]+)", text, re.M))
+        assert options <= complete(["nlbctl", verb, ""]), verb
+        assert verb in complete(["nlbctl", "help", verb])
+
+
+@pytest.mark.parametrize("words,offered", [
+    (["nlbctl", "descr"], {"describe-target-health", "describe-target-groups",
+                           "describe-target-group-attributes",
+                           "describe-listener-attributes"}),
+    (["nlbctl", "-s", "/x", "wait", "target-"],
+     {"target-in-service", "target-deregistered"}),
+    (["nlbctl", "explain", "client-r"], {"client-rst"}),
+    (["nlbctl", "explain", "Target.N"],
+     {"Target.NotRegistered", "Target.NotInUse"}),
+    (["nlbctl", "-o", ""], {"table", "json"}),
+    (["nlbctl", "modify-target-group", "--health-check-protocol", "HT"],
+     {"HTTP", "HTTPS"}),
+    (["nlbctl", "init", "--file", "/etc/passw"],
+     {"/etc/passwd"}),
+    (["nlbctl", "flows", "--limit", ""], set()),
+    (["nlbctl", "nothing"], set())])
+def test_bash_completes(words, offered):
+    # Copies of a file may lie beside it.
+    assert offered == {word for word in complete(words)
+                       if not word.startswith("/etc/passwd-")}
