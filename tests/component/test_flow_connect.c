@@ -126,8 +126,7 @@ the_next_target_is_asked_and_the_bytes_arrive(void **state)
 		peer_send_all(f.client, "EHLO", 4);
 		f.target = rig_accept(r, 0);
 		rig_expect(r, f.target, "EHLO");
-		close(f.client);
-		close(f.target);
+		rig_close(f);
 	}
 	RIG_WAIT(r, r->n_ends == 20);
 	failures = sb_get(&r->block->targets[11].connect_failures) +
@@ -171,6 +170,24 @@ add_black_hole(struct rig *r)
 	return hole;
 }
 
+/* Two targets, the first one alone until it is being asked. */
+static void
+serve_first_alone(struct rig *r)
+{
+	rig_add_target(r, 8);
+	rig_set_flags(r, 1, 0);
+	rig_apply_keys(r, "", "", "");
+}
+
+/* The first one did not answer in its time. */
+static int
+accept_second(struct rig *r)
+{
+	rig_set_flags(r, 1, SB_ROUTABLE);
+	fault_skip_clock(3000 + WHEEL_TICK_MS);
+	return rig_accept(r, 1);
+}
+
 static void
 a_silent_target_is_connect_timeout(void **state)
 {
@@ -199,19 +216,13 @@ a_silent_target_does_not_keep_the_next_from_its_turn(void **state)
 	struct black_hole hole = add_black_hole(r);
 	struct rig_flow f;
 
-	rig_add_target(r, 8);
-	/* The first target alone until it is being asked. */
-	rig_set_flags(r, 1, 0);
-	rig_apply_keys(r, "", "", "");
+	serve_first_alone(r);
 	f.client = rig_connect(r);
 	peer_send_all(f.client, "EHLO", 4);
 	RIG_WAIT(r, rig_flow(r) != NULL);
-	rig_set_flags(r, 1, SB_ROUTABLE);
-	fault_skip_clock(3000 + WHEEL_TICK_MS);
-	f.target = rig_accept(r, 1);
+	f.target = accept_second(r);
 	rig_expect(r, f.target, "EHLO");
-	close(f.client);
-	close(f.target);
+	rig_close(f);
 	RIG_WAIT(r, r->n_ends == 1);
 	assert_i64(rig_only_end(r)->retries, 1);
 	black_hole_close(&hole);
@@ -245,8 +256,7 @@ an_answer_that_waits_in_the_kernel_wins_over_the_deadline(void **state)
 	struct flow *flow;
 	int client, target;
 
-	rig_add_target(r, 8);
-	rig_apply_keys(r, "", "", "");
+	rig_serve(r);
 	client = rig_connect(r);
 	listener_close(listener_find(r->worker, 0)); /* accepts first */
 	flow = rig_flow(r);
@@ -269,9 +279,7 @@ a_connecting_flow_outlives_its_targets_end(void **state)
 	struct black_hole hole = add_black_hole(r);
 	struct rig_flow f;
 
-	rig_add_target(r, 8);
-	rig_set_flags(r, 1, 0);
-	rig_apply_keys(r, "", "", "");
+	serve_first_alone(r);
 	f.client = rig_connect(r);
 	RIG_WAIT(r, rig_flow(r) != NULL);
 	rig_set_flags(r, 0, 0);
@@ -282,8 +290,7 @@ a_connecting_flow_outlives_its_targets_end(void **state)
 	rig_expect(r, f.target, "EHLO");
 	assert_u64(r->n_ends, 0);
 	assert_u64(sb_get(&r->block->targets[10].active_flows), 0);
-	close(f.client);
-	close(f.target);
+	rig_close(f);
 	black_hole_close(&hole);
 }
 
@@ -312,18 +319,14 @@ what_a_client_said_before_its_reset_still_reaches_a_target(void **state)
 	struct black_hole hole = add_black_hole(r);
 	int client, target;
 
-	rig_add_target(r, 8);
-	rig_set_flags(r, 1, 0);
-	rig_apply_keys(r, "", "", "");
+	serve_first_alone(r);
 	client = rig_connect(r);
 	RIG_WAIT(r, rig_flow(r) != NULL);
 	peer_send_all(client, "last words", 10);
 	peer_reset(client);
 	RIG_WAIT(r, rig_flow(r)->client.error != 0);
 	assert_i64(rig_flow(r)->state, FLOW_CONNECTING);
-	rig_set_flags(r, 1, SB_ROUTABLE);
-	fault_skip_clock(3000 + WHEEL_TICK_MS);
-	target = rig_accept(r, 1);
+	target = accept_second(r);
 	rig_expect(r, target, "last words");
 	assert_i64(rig_read_end(r, target), PEER_RST);
 	assert_i64(rig_only_end(r)->reason, FLOW_END_CLIENT_RST);
@@ -338,15 +341,11 @@ a_client_fin_while_connecting_is_passed_on_later(void **state)
 	struct black_hole hole = add_black_hole(r);
 	int client, target;
 
-	rig_add_target(r, 8);
-	rig_set_flags(r, 1, 0);
-	rig_apply_keys(r, "", "", "");
+	serve_first_alone(r);
 	client = rig_connect(r);
 	peer_fin(client);
 	RIG_WAIT(r, rig_flow(r) != NULL && rig_flow(r)->client.fin_pending);
-	rig_set_flags(r, 1, SB_ROUTABLE);
-	fault_skip_clock(3000 + WHEEL_TICK_MS);
-	target = rig_accept(r, 1);
+	target = accept_second(r);
 	assert_i64(rig_read_end(r, target), PEER_FIN);
 	peer_send_all(target, "220", 3);
 	rig_expect(r, client, "220");
@@ -377,8 +376,7 @@ a_target_that_resets_at_once_counts_as_refused(void **state)
 	struct rig *r = *state;
 	struct rig_flow f;
 
-	rig_add_target(r, 8);
-	rig_apply_keys(r, "", "", "");
+	rig_serve(r);
 	f = answer_unseen(r, 0, "");
 	expect_rejected(r, f.client, FLOW_END_CONNECT_REFUSED);
 }
@@ -389,8 +387,7 @@ a_target_that_says_why_before_it_resets_is_heard(void **state)
 	struct rig *r = *state;
 	struct rig_flow f;
 
-	rig_add_target(r, 8);
-	rig_apply_keys(r, "", "", "");
+	rig_serve(r);
 	f = answer_unseen(r, 0, "421 too busy");
 	rig_expect(r, f.client, "421 too busy");
 	assert_i64(rig_read_end(r, f.client), PEER_RST);
@@ -404,8 +401,7 @@ a_connect_that_succeeds_at_once_is_used(void **state)
 	struct rig *r = *state;
 	struct rig_flow f;
 
-	rig_add_target(r, 8);
-	rig_apply_keys(r, "", "", "");
+	rig_serve(r);
 	f.client = rig_connect(r); /* first: it connects, too */
 	fault_set(FAULT_CONNECT, 0, 1, 0);
 	f.target = rig_accept(r, 0);
@@ -414,8 +410,7 @@ a_connect_that_succeeds_at_once_is_used(void **state)
 	rig_expect(r, f.target, "EHLO");
 	peer_send_all(f.target, "250", 3);
 	rig_expect(r, f.client, "250");
-	close(f.client);
-	close(f.target);
+	rig_close(f);
 }
 
 /* ---- our own shortages ------------------------------------------------ */
@@ -426,8 +421,7 @@ no_source_port_is_port_allocation(void **state)
 	struct rig *r = *state;
 	int client;
 
-	rig_add_target(r, 8);
-	rig_apply_keys(r, "", "", "");
+	rig_serve(r);
 	client = rig_connect(r);
 	fault_set(FAULT_CONNECT, 0, 1, EADDRNOTAVAIL);
 	expect_rejected(r, client, FLOW_END_PORT_ALLOCATION);
@@ -441,8 +435,7 @@ waits_for(struct rig *r, enum fault_call call, unsigned skip, int err)
 {
 	struct rig_flow f;
 
-	rig_add_target(r, 8);
-	rig_apply_keys(r, "", "", "");
+	rig_serve(r);
 	f.client = rig_connect(r);
 	fault_set(call, skip, 1, err);
 	RIG_WAIT(r, fault_hits(call) == 1);
@@ -458,8 +451,7 @@ waits_for(struct rig *r, enum fault_call call, unsigned skip, int err)
 	rig_expect(r, f.target, "EHLO");
 	assert_u64(sb_get(&r->block->targets[10].connect_failures), 0);
 	assert_u64(sb_get(&r->block->listeners[0].connect_retries), 0);
-	close(f.client);
-	close(f.target);
+	rig_close(f);
 	RIG_WAIT(r, r->n_ends == 1);
 	assert_i64(rig_only_end(r)->retries, 0);
 }
@@ -506,8 +498,7 @@ flows_of_a_group_that_fails_open_are_counted(void **state)
 	rig_apply_keys(r, "", "", "");
 	f = rig_open(r);
 	assert_u64(sb_get(&r->block->listeners[0].unhealthy_routing_flows), 1);
-	close(f.client);
-	close(f.target);
+	rig_close(f);
 }
 
 static void
