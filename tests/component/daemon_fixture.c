@@ -312,6 +312,17 @@ daemon_post(const struct daemon_fixture *f, const char *path, const char *json,
 }
 
 void
+daemon_expect(const struct daemon_fixture *f, const char *method,
+    const char *path, long status, const char *text)
+{
+	char *body = NULL;
+
+	assert_i64(daemon_request(f, method, path, &body), status);
+	assert_contains(body, text);
+	free(body);
+}
+
+void
 daemon_wait_answer(
     const struct daemon_fixture *f, const char *path, const char *text)
 {

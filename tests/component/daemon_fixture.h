@@ -34,6 +34,10 @@ int daemon_fixture_setup(void **state);
 /* Stops the daemon; -1 when it does not exit with 0 or a sanitizer spoke. */
 int daemon_fixture_teardown(void **state);
 
+#define DAEMON_TEST(name)                \
+	cmocka_unit_test_setup_teardown( \
+	    name, daemon_fixture_setup, daemon_fixture_teardown)
+
 /* A config with one listener; more is appended to [node], so that it may add
  * keys there and sections after them. */
 void daemon_write_config(const struct daemon_fixture *f, const char *more);
@@ -57,6 +61,9 @@ long daemon_request(const struct daemon_fixture *f, const char *method,
 /* The same with a JSON body. */
 long daemon_post(const struct daemon_fixture *f, const char *path,
     const char *json, char **body);
+/* One request that is to have this status and this text in its answer. */
+void daemon_expect(const struct daemon_fixture *f, const char *method,
+    const char *path, long status, const char *text);
 /* Until the answer of GET path contains text. */
 void daemon_wait_answer(
     const struct daemon_fixture *f, const char *path, const char *text);

@@ -389,14 +389,11 @@ static void
 worker_that_lists_no_flows_is_counted_as_missing(void **state)
 {
 	struct daemon_fixture *f = *state;
-	char *body = NULL;
 
 	setenv(FAKE_WORKER_ENV, "good", 1);
 	daemon_write_config(f, "");
 	daemon_start(f);
-	assert_i64(daemon_request(f, "GET", "/v1/flows", &body), 200);
-	assert_contains(body, "\"missing_workers\":1");
-	free(body);
+	daemon_expect(f, "GET", "/v1/flows", 200, "\"missing_workers\":1");
 }
 
 /* ---- signals and stopping --------------------------------------------- */
@@ -550,46 +547,43 @@ killed_supervisor_is_followed_by_one_on_the_same_port(void **state)
 	assert_true(wait_gone(orphan));
 }
 
-#define TEST(name)                       \
-	cmocka_unit_test_setup_teardown( \
-	    name, daemon_fixture_setup, daemon_fixture_teardown)
-
 int
 main(int argc, char **argv)
 {
 	const struct CMUnitTest daemon_tests[] = {
-	    TEST(missing_config_is_66_and_named),
-	    TEST(config_with_mistakes_is_78_and_each_is_named),
-	    TEST(port_in_use_is_73_and_leaves_no_admin_socket),
-	    TEST(admin_socket_path_of_a_file_is_73_and_the_file_stays),
-	    TEST(second_nlbd_is_73_and_the_first_goes_on),
-	    TEST(flow_log_that_cannot_be_written_is_73),
-	    TEST(unknown_user_is_71),
-	    TEST(user_is_taken_and_workers_and_reload_work_as_that_user),
-	    TEST(
+	    DAEMON_TEST(missing_config_is_66_and_named),
+	    DAEMON_TEST(config_with_mistakes_is_78_and_each_is_named),
+	    DAEMON_TEST(port_in_use_is_73_and_leaves_no_admin_socket),
+	    DAEMON_TEST(admin_socket_path_of_a_file_is_73_and_the_file_stays),
+	    DAEMON_TEST(second_nlbd_is_73_and_the_first_goes_on),
+	    DAEMON_TEST(flow_log_that_cannot_be_written_is_73),
+	    DAEMON_TEST(unknown_user_is_71),
+	    DAEMON_TEST(user_is_taken_and_workers_and_reload_work_as_that_user),
+	    DAEMON_TEST(
 		config_the_user_cannot_read_is_a_warning_and_a_rejected_reload),
-	    TEST(descriptor_limit_is_raised_to_the_hard_one),
-	    TEST(finished_flow_is_logged_and_a_live_one_is_listed),
-	    TEST(flow_that_ends_while_draining_is_logged_with_its_listener),
-	    TEST(flow_of_a_removed_listener_is_logged_with_its_name),
-	    TEST(flow_log_is_opened_again_on_sigusr1),
-	    TEST(killed_worker_is_replaced_and_counted),
-	    TEST(
+	    DAEMON_TEST(descriptor_limit_is_raised_to_the_hard_one),
+	    DAEMON_TEST(finished_flow_is_logged_and_a_live_one_is_listed),
+	    DAEMON_TEST(
+		flow_that_ends_while_draining_is_logged_with_its_listener),
+	    DAEMON_TEST(flow_of_a_removed_listener_is_logged_with_its_name),
+	    DAEMON_TEST(flow_log_is_opened_again_on_sigusr1),
+	    DAEMON_TEST(killed_worker_is_replaced_and_counted),
+	    DAEMON_TEST(
 		source_limit_is_half_of_what_the_workers_hold_also_after_a_crash),
-	    TEST(workers_get_a_config_once),
-	    TEST(source_limit_follows_max_flows_when_that_is_given),
-	    TEST(worker_that_refuses_its_config_is_replaced),
-	    TEST(what_a_worker_says_is_logged_and_nonsense_is_survived),
-	    TEST(worker_that_lists_no_flows_is_counted_as_missing),
-	    TEST(sigterm_without_flows_stops_at_once),
-	    TEST(signals_during_the_end_do_not_kill),
-	    TEST(sigterm_before_the_workers_serve_stops),
-	    TEST(sigterm_while_a_worker_waits_for_its_next_try_stops),
-	    TEST(drain_timeout_resets_the_flows_left),
-	    TEST(second_signal_stops_at_once),
-	    TEST(worker_that_does_not_stop_is_killed_after_a_grace_time),
-	    TEST(sigusr2_says_that_it_does_nothing),
-	    TEST(killed_supervisor_is_followed_by_one_on_the_same_port),
+	    DAEMON_TEST(workers_get_a_config_once),
+	    DAEMON_TEST(source_limit_follows_max_flows_when_that_is_given),
+	    DAEMON_TEST(worker_that_refuses_its_config_is_replaced),
+	    DAEMON_TEST(what_a_worker_says_is_logged_and_nonsense_is_survived),
+	    DAEMON_TEST(worker_that_lists_no_flows_is_counted_as_missing),
+	    DAEMON_TEST(sigterm_without_flows_stops_at_once),
+	    DAEMON_TEST(signals_during_the_end_do_not_kill),
+	    DAEMON_TEST(sigterm_before_the_workers_serve_stops),
+	    DAEMON_TEST(sigterm_while_a_worker_waits_for_its_next_try_stops),
+	    DAEMON_TEST(drain_timeout_resets_the_flows_left),
+	    DAEMON_TEST(second_signal_stops_at_once),
+	    DAEMON_TEST(worker_that_does_not_stop_is_killed_after_a_grace_time),
+	    DAEMON_TEST(sigusr2_says_that_it_does_nothing),
+	    DAEMON_TEST(killed_supervisor_is_followed_by_one_on_the_same_port),
 	};
 
 	daemon_fixture_run_if_asked(argc, argv);

@@ -60,12 +60,10 @@ start(struct daemon_fixture *f)
 static void
 assert_generation(const struct daemon_fixture *f, unsigned n)
 {
-	char text[32], *body = NULL;
+	char text[32];
 
 	snprintf(text, sizeof(text), "\"generation\":%u,\"hash\"", n);
-	assert_i64(daemon_request(f, "GET", "/v1/status", &body), 200);
-	assert_contains(body, text);
-	free(body);
+	daemon_expect(f, "GET", "/v1/status", 200, text);
 }
 
 /* Rejected: said, and nothing changed. */
@@ -74,9 +72,7 @@ assert_rejected(struct daemon_fixture *f, const char *why)
 {
 	char *body = NULL;
 
-	assert_i64(daemon_request(f, "POST", "/v1/reload", &body), 409);
-	assert_contains(body, why);
-	free(body);
+	daemon_expect(f, "POST", "/v1/reload", 409, why);
 	assert_i64(daemon_request(f, "GET", "/v1/status", &body), 200);
 	assert_contains(body, "\"verdict\":\"rejected\"");
 	assert_contains(body, why);
@@ -129,9 +125,8 @@ answer_comes_when_the_workers_have_it_in_force(void **state)
 	assert_contains(body, "1 listener added");
 	assert_null(strstr(body, "not confirmed"));
 	free(body);
-	assert_i64(daemon_request(f, "GET", "/v1/status", &body), 200);
-	assert_contains(body, "\"generation\":2}],\"listeners\"");
-	free(body);
+	daemon_expect(
+	    f, "GET", "/v1/status", 200, "\"generation\":2}],\"listeners\"");
 }
 
 static void
@@ -204,12 +199,10 @@ static void
 warnings_of_an_accepted_file_are_counted_and_logged(void **state)
 {
 	struct daemon_fixture *f = *state;
-	char *body = NULL;
 
 	start(f);
-	assert_i64(daemon_request(f, "POST", "/v1/reload", &body), 200);
-	assert_contains(body, "nothing changed, 1 warnings");
-	free(body);
+	daemon_expect(
+	    f, "POST", "/v1/reload", 200, "nothing changed, 1 warnings");
 	daemon_wait_log(f, "127.0.0.1 is this machine");
 	daemon_wait_log(f, "reload accepted");
 }
@@ -233,19 +226,14 @@ static void
 check_reads_the_file_and_changes_nothing(void **state)
 {
 	struct daemon_fixture *f = *state;
-	char *body = NULL;
 
 	start(f);
 	daemon_write_config(f, second_listener(f));
-	assert_i64(daemon_request(f, "GET", "/v1/check", &body), 200);
-	assert_contains(body, "1 listener added");
-	free(body);
+	daemon_expect(f, "GET", "/v1/check", 200, "1 listener added");
 	assert_generation(f, 1);
 	assert_false(is_taken(f->port2));
 	daemon_write_config(f, "Potr = 1\n");
-	assert_i64(daemon_request(f, "GET", "/v1/check", &body), 409);
-	assert_contains(body, "Potr");
-	free(body);
+	daemon_expect(f, "GET", "/v1/check", 409, "Potr");
 }
 
 /* ---- rejected --------------------------------------------------------- */
@@ -390,7 +378,6 @@ worker_that_dies_meanwhile_is_waited_for(void **state)
 {
 	struct daemon_fixture *f = *state;
 	int status = 0;
-	char *body = NULL;
 	pid_t pid;
 
 	setenv(FAKE_WORKER_ENV, "mute", 1);
@@ -403,9 +390,8 @@ worker_that_dies_meanwhile_is_waited_for(void **state)
 	/* Its successor is as mute: the answer comes with the deadline. */
 	assert_i64(waitpid(pid, &status, 0), pid);
 	assert_i64(WEXITSTATUS(status), 20);
-	assert_i64(daemon_request(f, "POST", "/v1/reload", &body), 200);
-	assert_contains(body, "a worker has not confirmed yet");
-	free(body);
+	daemon_expect(
+	    f, "POST", "/v1/reload", 200, "a worker has not confirmed yet");
 }
 
 static void
@@ -557,35 +543,33 @@ not_ready_before_all_workers_serve(void **state)
 	close(fd);
 }
 
-#define TEST(name)                       \
-	cmocka_unit_test_setup_teardown( \
-	    name, daemon_fixture_setup, daemon_fixture_teardown)
-
 int
 main(int argc, char **argv)
 {
 	const struct CMUnitTest reload[] = {
-	    TEST(hangup_puts_a_changed_file_in_force),
-	    TEST(answer_comes_when_the_workers_have_it_in_force),
-	    TEST(removed_listener_stops_answering),
-	    TEST(slot_that_comes_round_again_counts_from_zero),
-	    TEST(storm_of_hangups_is_a_few_reloads),
-	    TEST(warnings_of_an_accepted_file_are_counted_and_logged),
-	    TEST(log_level_changes_with_the_reload),
-	    TEST(check_reads_the_file_and_changes_nothing),
-	    TEST(mistake_is_named_with_file_line_and_column),
-	    TEST(all_mistakes_are_answered_and_a_mended_file_is_accepted),
-	    TEST(key_that_needs_a_restart_is_named),
-	    TEST(missing_file_directory_and_fifo_are_rejected),
-	    TEST(port_in_use_rejects_the_whole_reload),
-	    TEST(flow_log_that_cannot_be_opened_rejects_the_whole_reload),
-	    TEST(rejected_listener_leaves_the_flow_log_alone),
-	    TEST(worker_that_dies_meanwhile_is_waited_for),
-	    TEST(reload_that_waits_does_not_hold_up_the_stop),
+	    DAEMON_TEST(hangup_puts_a_changed_file_in_force),
+	    DAEMON_TEST(answer_comes_when_the_workers_have_it_in_force),
+	    DAEMON_TEST(removed_listener_stops_answering),
+	    DAEMON_TEST(slot_that_comes_round_again_counts_from_zero),
+	    DAEMON_TEST(storm_of_hangups_is_a_few_reloads),
+	    DAEMON_TEST(warnings_of_an_accepted_file_are_counted_and_logged),
+	    DAEMON_TEST(log_level_changes_with_the_reload),
+	    DAEMON_TEST(check_reads_the_file_and_changes_nothing),
+	    DAEMON_TEST(mistake_is_named_with_file_line_and_column),
+	    DAEMON_TEST(
+		all_mistakes_are_answered_and_a_mended_file_is_accepted),
+	    DAEMON_TEST(key_that_needs_a_restart_is_named),
+	    DAEMON_TEST(missing_file_directory_and_fifo_are_rejected),
+	    DAEMON_TEST(port_in_use_rejects_the_whole_reload),
+	    DAEMON_TEST(
+		flow_log_that_cannot_be_opened_rejects_the_whole_reload),
+	    DAEMON_TEST(rejected_listener_leaves_the_flow_log_alone),
+	    DAEMON_TEST(worker_that_dies_meanwhile_is_waited_for),
+	    DAEMON_TEST(reload_that_waits_does_not_hold_up_the_stop),
 	    cmocka_unit_test(whoever_waits_at_the_end_is_called_back_once),
-	    TEST(reload_while_draining_is_refused_and_said),
-	    TEST(service_manager_is_told_of_each_step),
-	    TEST(not_ready_before_all_workers_serve),
+	    DAEMON_TEST(reload_while_draining_is_refused_and_said),
+	    DAEMON_TEST(service_manager_is_told_of_each_step),
+	    DAEMON_TEST(not_ready_before_all_workers_serve),
 	};
 
 	daemon_fixture_run_if_asked(argc, argv);
