@@ -73,6 +73,7 @@ static const struct source sources[METRIC_COUNT] = {
     [METRIC_SECURITY_GROUP_BLOCKED_OUTBOUND] =
 	LISTENER(security_group_blocked_outbound),
     [METRIC_NETWORK_ACL_BLOCKED] = LISTENER(network_acl_blocked),
+    [METRIC_BLOCKED_CHECKS] = TARGET(blocked_checks),
     [METRIC_CONNECT_FAILURES] = TARGET(connect_failures),
     [METRIC_CONNECT_RETRIES] = LISTENER(connect_retries),
     [METRIC_PAUSES] = LISTENER(paused),

@@ -53,6 +53,7 @@
 	X(active_flows, "flows now, connecting ones included")            \
 	X(new_flows, "flows connected")                                   \
 	X(connect_failures, "connects refused, timed out or unreachable") \
+	X(blocked_checks, "health checks that outbound rules forbid")     \
 	X(client_to_target_bytes, "payload bytes to the target")          \
 	X(target_to_client_bytes, "payload bytes from the target")        \
 	X(client_to_target_packets, "TCP segments from its clients")      \

@@ -283,6 +283,10 @@ static const struct advice metric_advice[METRIC_COUNT] = {
     [METRIC_NETWORK_ACL_BLOCKED] =
 	{"The network ACL denies the source or every target.",
 	    "`nlbctl explain network-acl`."},
+    [METRIC_BLOCKED_CHECKS] =
+	{"No Outbound rule covers the target and the port that is checked.",
+	    "`nlbctl explain security-group-outbound`; HealthCheckPort may be "
+	    "another port than that of the flows."},
     [METRIC_CONNECT_FAILURES] =
 	{"The target refuses connections, or does not answer in time.",
 	    "`nlbctl explain connect-refused` and `nlbctl explain "

@@ -111,6 +111,9 @@ enum metric_dimension {
 	    "Count", LISTENER,                                                 \
 	    "connections that a network ACL refused in user space, and "       \
 	    "flows that it left no target for")                                \
+	X(BLOCKED_CHECKS, "blocked_health_checks_total", "", COUNTER, "Count", \
+	    TARGET,                                                            \
+	    "health checks that outbound rules or the network ACL forbid")     \
 	X(CONNECT_FAILURES, "connect_failures_total", "", COUNTER, "Count",    \
 	    TARGET, "connects refused, timed out or unreachable")              \
 	X(CONNECT_RETRIES, "connect_retries_total", "", COUNTER, "Count",      \

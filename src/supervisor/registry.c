@@ -264,6 +264,9 @@ registry_check_result(struct registry *r, uint16_t slot,
 	strlcpy(t->last_check, detail, sizeof(t->last_check));
 	t->last_check_us = elapsed_us;
 	t->check_results[result]++;
+	/* The supervisor's own counts stand in the block that has no worker. */
+	if (t->check_blocked)
+		sb_add(&r->sb->retired.targets[slot].blocked_checks, 1);
 	if (result != PROBE_VOID)
 		latency_add(&t->check_latency, elapsed_us);
 	if (target_report(&t->health, &t->rules, result, now_ms))
@@ -383,8 +386,8 @@ registry_can_apply(struct registry *r, const struct conf *conf,
 }
 
 static int
-update_check(struct registry *r, const struct registered_target *t,
-    const struct applying *a)
+update_check(
+    struct registry *r, struct registered_target *t, const struct applying *a)
 {
 	const struct conf_target_group *tg = a->tg;
 	static const enum check_protocol protocols[] = {
@@ -412,7 +415,8 @@ update_check(struct registry *r, const struct registered_target *t,
 		spec.host_port = applying_host_port(a);
 	}
 	spec.addr.port = t->check_port;
-	spec.blocked = applying_blocks_check(a, &spec.addr);
+	t->check_blocked = applying_blocks_check(a, &spec.addr);
+	spec.blocked = t->check_blocked;
 	return checker_set(r->checker, t->slot, &spec);
 }
 

@@ -30,6 +30,7 @@ struct registered_target {
 	uint32_t max_flows; /* or CONF_NO_LIMIT */
 	struct addr addr;
 	uint16_t check_port;
+	bool check_blocked; /* by outbound rules */
 	uint16_t slot;
 	struct target health;
 	struct target_rules rules;

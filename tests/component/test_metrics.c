@@ -102,12 +102,6 @@ every_metric_of_the_table_has_a_family_of_its_own(void **state)
 			    m->name);
 			assert_contains(text, line);
 		}
-		if ((m->dimensions & METRIC_BY_TARGET_GROUP) != 0) {
-			snprintf(line, sizeof(line),
-			    "\nnlbd_target_group_%s{target_group=\"spare\"} ",
-			    m->name);
-			assert_contains(text, line);
-		}
 		if (*m->cloudwatch != '\0') {
 			snprintf(line, sizeof(line), " (CloudWatch: %s).\n",
 			    m->cloudwatch);

@@ -78,6 +78,7 @@ static void
 check_that_no_outbound_rule_allows_is_blocked(void **state)
 {
 	struct fixture *f = *state;
+	struct sb_target_sum sum;
 	static const char text[] =
 	    "[listener l]\nPort = 587\nDefaultActions = forward:a\n"
 	    "SecurityGroups = s\n"
@@ -90,6 +91,14 @@ check_that_no_outbound_rule_allows_is_blocked(void **state)
 	assert_errno(registry_apply(&f->registry, f->confs[0], 0, f->slots), 0);
 	assert_false(checks[f->slots[0]].blocked);
 	assert_true(checks[f->slots[1]].blocked);
+	for (int i = 0; i < 3; i++) {
+		check(f, 0, PROBE_SUCCESS, 1000);
+		check(f, 1, PROBE_FAILURE, 1000);
+	}
+	scoreboard_sum_target(f->sb, f->slots[0], &sum);
+	assert_u64(sum.blocked_checks, 0);
+	scoreboard_sum_target(f->sb, f->slots[1], &sum);
+	assert_u64(sum.blocked_checks, 3);
 }
 
 static void

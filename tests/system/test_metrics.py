@@ -187,6 +187,9 @@ def test_what_outbound_rules_block_is_no_rejected_flow(network, start_nlbd,
     reset_at_once(network.client, nlbd.address, CLIENT4[0])
     wait_until(lambda: nlbd.metric(BLOCKED_OUTBOUND) == 1, 10,
                "the blocked flow is counted")
+    wait_until(lambda: nlbd.metric("blocked_health_checks_total", "target",
+                                   **TARGET) >= 2, 10,
+               "blocked checks are counted")
     assert nlbd.metric("RejectedFlowCount") == 0
 
 
