@@ -8,11 +8,13 @@ import pytest
 from lab import ini
 from lab.capture import ACK, SYN, Capture
 from lab.daemon import scaled
+from lab.load import EchoTargets
 from lab.netns import BACK4, CLIENT4, TARGET4
 from lab.peers import RST, Target, connect, reset_at_once, stream
 from lab.wait import wait_until
 
 MIB = 1024 * 1024
+SCANS = scaled(3000, 500)
 TCP_CLOSE = 7  # tcp_info.tcpi_state
 
 
@@ -135,6 +137,28 @@ def test_client_gone_while_connecting_leaves_no_orphan(network, start_nlbd):
                 target.accept(deadline_s=1.5)
     finally:
         network.server.filter_input()
+
+
+@pytest.mark.quick
+def test_clients_that_reset_at_once_leave_nothing(network, start_nlbd):
+    """A scan: thousands of handshakes, each with a reset behind it."""
+    nlbd = start_nlbd(ini.base(health_port="traffic-port",
+                               MaxFlowsPerSource=0), healthy=0)
+    with EchoTargets(network, TARGET4[:1], ini.TARGET_PORT) as echo:
+        nlbd.wait_healthy(1)
+        workers = nlbd.worker_pids()
+        before = nlbd.socket_fds(workers.values())
+        for _ in range(SCANS):
+            with connect(network.client, nlbd.address) as client:
+                client.reset()
+        nlbd.wait_no_flows()
+        wait_until(lambda: nlbd.socket_fds(workers.values()) == before, 10,
+                   "the sockets are closed")
+        wait_until(lambda: echo.connections() == 0, 10, "the target's too")
+        ends = {r["end_reason"] for r in nlbd.flow_log()}
+        assert ends == {"client-rst"}
+        assert nlbd.health()[TARGET4[0]] == ("healthy", None)
+        assert nlbd.worker_pids() == workers
 
 
 @pytest.mark.quick

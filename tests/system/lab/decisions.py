@@ -3,6 +3,7 @@
 Both on one clock: nlbd's log and a capture of the SYNs towards the targets,
 to the microsecond.
 """
+import collections
 import datetime
 
 from .capture import Capture
@@ -24,13 +25,21 @@ class NewFlows(Capture):
         super().__init__(network.nlbd, "back",
                          f"{SYN_ONLY} and dst port {port}")
 
-    def to(self, address, since=0.0, until=float("inf")):
-        """Times of the new flows to a target; a SYN sent again is the same
-        flow."""
+    def by_target(self):
+        """{address: times of the new flows to it}; a SYN sent again is the
+        same flow."""
         first = {}
-        for syn in self.segments(destination=(address, None)):
-            first.setdefault((syn.source, syn.seq), syn.time)
-        return sorted(t for t in first.values() if since < t < until)
+        for syn in self.segments():
+            first.setdefault((syn.destination[0], syn.source, syn.seq),
+                             syn.time)
+        times = collections.defaultdict(list)
+        for (address, *_), when in first.items():
+            times[address].append(when)
+        return times
+
+    def to(self, address, since=0.0, until=float("inf")):
+        """Times of the new flows to one target."""
+        return [t for t in self.by_target()[address] if since < t < until]
 
 
 def late(times, decided):
