@@ -274,7 +274,7 @@ cover(const struct temp_dir *dir, const char *name, const char *text)
 
 	snprintf(covered, sizeof(covered), "/etc/%s", name);
 	write_file(path, text);
-	return mount(path, covered, NULL, MS_BIND, NULL) == 0;
+	return mount(path, covered, "none", MS_BIND, NULL) == 0;
 }
 
 static void
@@ -287,7 +287,7 @@ auto_is_the_hosts_file_and_resolv_conf(void **state)
 	struct asked *known, *asked;
 
 	if (!private_network || unshare(CLONE_NEWNS) != 0 ||
-	    mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0)
+	    mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL) != 0)
 		skip();
 	assert_i64(temp_dir_make(&dir), 0);
 	if (!cover(&dir, "hosts", "10.1.2.3 known.example.test\n") ||
