@@ -209,6 +209,13 @@ const struct command commands[] = {
 		"where to: /etc/nlbd/nlbd.ini without it"}},
     },
     {
+	.verb = "doctor",
+	.help = "looks for what goes wrong most",
+	.run = verb_doctor,
+	.params = {{"file", "FILE", "file", COMMAND_FILE,
+	    "the configuration: /etc/nlbd/nlbd.ini without it"}},
+    },
+    {
 	.verb = "completion",
 	.help = "the script for completion in bash",
 	.run = verb_completion,

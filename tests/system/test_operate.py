@@ -1,4 +1,5 @@
 """What operators and their scripts do: health, wait, drain-node, explain."""
+import json
 import re
 import signal
 import subprocess
@@ -134,6 +135,39 @@ def test_each_end_of_a_flow_that_status_tells_is_explained(nlbd):
     for code in nlbd.status()["flow_ends"]:
         done = nlbd.ctl_raw("explain", code)
         assert done.returncode == 0 and "It usually comes from:" in done.stdout
+
+
+def doctor(network, nlbd):
+    """{check: [(verdict, finding)]} and the exit code, on nlbd's machine."""
+    done = subprocess.run(network.nlbd.command(
+        [NLBCTL, "-s", nlbd.socket, "doctor", "--file", nlbd.config,
+         "-o", "json"]), capture_output=True, text=True,
+        env=nlbd.environment(), timeout=60)
+    assert done.stderr == ""
+    rows = {}
+    for row in json.loads(done.stdout)["checks"]:
+        rows.setdefault(row["check"], []).append(
+            (row["verdict"], row["finding"]))
+        assert bool(row["next_step"]) == (row["verdict"] != "ok")
+    return rows, done.returncode
+
+
+def test_doctor_finds_what_was_broken(network, start_nlbd, echo):
+    nlbd = start_nlbd(config(TARGET4[:3]), healthy=2)
+    rows, code = doctor(network, nlbd)
+    assert code == 1
+    assert set(rows) == {
+        "configuration", "nlbd", "open files", "source ports", "accept queue",
+        "connection tracking", "clock", "idle timeout", "port", "target"}
+    assert rows["port"] == [("ok", "5870 of listener submission is open")]
+    assert rows["target"] == [
+        ("ok", f"{TARGET4[0]}:2525: connected, 220 {TARGET4[0]}"),
+        ("ok", f"{TARGET4[1]}:2525: connected, 220 {TARGET4[1]}"),
+        ("problem", f"{TARGET4[2]}:2525: Connection refused")]
+    nlbd.reload(config())
+    rows, code = doctor(network, nlbd)
+    assert code == 0
+    assert rows["nlbd"] == [("ok", "runs, health ok")]
 
 
 @pytest.mark.parametrize("arguments", [

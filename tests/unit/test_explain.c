@@ -8,6 +8,7 @@
 #include "nlb/explain.h"
 #include "nlb/metric.h"
 #include "nlb/reason.h"
+#include "nlbctl/command.h"
 #include "support/expect.h"
 
 static size_t
@@ -151,6 +152,39 @@ keys_that_are_named_exist(void **state)
 	}
 }
 
+/* "`nlbctl VERB ...`" */
+static void
+expect_verbs(const char *code, const char *text)
+{
+	static const char call[] = "`nlbctl ";
+	size_t len, i;
+
+	while ((text = strstr(text, call)) != NULL) {
+		text += sizeof(call) - 1;
+		len = strcspn(text, " `");
+		for (i = 0; i < n_commands; i++) {
+			if (strlen(commands[i].verb) == len &&
+			    strncmp(commands[i].verb, text, len) == 0)
+				break;
+		}
+		if (i == n_commands)
+			print_error("%s: no verb %.*s\n", code, (int)len, text);
+		assert_true(i < n_commands);
+	}
+}
+
+static void
+verbs_that_are_named_exist(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < explain_count(); i++) {
+		struct explanation e = explain_at(i);
+
+		expect_verbs(e.code, e.causes);
+		expect_verbs(e.code, e.steps);
+	}
+}
+
 static void
 codes_are_found_as_people_write_them(void **state)
 {
@@ -177,6 +211,7 @@ main(void)
 	    cmocka_unit_test(every_explanation_has_a_meaning_and_causes),
 	    cmocka_unit_test(every_fault_has_a_next_step),
 	    cmocka_unit_test(keys_that_are_named_exist),
+	    cmocka_unit_test(verbs_that_are_named_exist),
 	    cmocka_unit_test(codes_are_found_as_people_write_them),
 	};
 
