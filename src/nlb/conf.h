@@ -334,12 +334,11 @@ int conf_set_resolved(
 /*
  * Why a (with port) cannot be a target of the group although a DNS name says
  * so; NULL when it can. What an operator may write as an address on purpose, a
- * name may not: loopback, or what no listener's outbound rules allow. local
- * are the machine's own addresses, for listeners at all of them.
+ * name may not: loopback, or what no listener's outbound rules allow. is_local:
+ * the address is one of this machine's, where listeners at all addresses are.
  */
 const char *conf_dns_refusal(const struct conf *conf,
-    const struct conf_target_group *group, const struct addr *a,
-    const struct addr *local, size_t n_local);
+    const struct conf_target_group *group, const struct addr *a, bool is_local);
 
 /* Find by name; NULL when there is none. */
 const struct conf_target_group *conf_find_target_group(

@@ -188,19 +188,15 @@ conf_set_resolved(struct conf *conf, const struct conf_resolved *list, size_t n)
 }
 
 static bool
-is_own_listener(const struct conf *conf, const struct addr *a,
-    const struct addr *local, size_t n_local)
+is_own_listener(const struct conf *conf, const struct addr *a, bool is_local)
 {
 	for (size_t i = 0; i < conf->n_listeners; i++) {
 		const struct conf_listener *l = &conf->listeners[i];
 
-		if (conf_listener_covers(conf, l, a))
+		if (conf_listener_covers(conf, l, a) ||
+		    (is_local && l->port == a->port &&
+			l->address.family == ADDR_NONE))
 			return true;
-		if (l->port != a->port || l->address.family != ADDR_NONE)
-			continue;
-		for (size_t j = 0; j < n_local; j++)
-			if (addr_ip_equal(&local[j], a))
-				return true;
 	}
 	return false;
 }
@@ -230,7 +226,7 @@ is_blocked(const struct conf *conf, const struct conf_target_group *group,
 
 const char *
 conf_dns_refusal(const struct conf *conf, const struct conf_target_group *group,
-    const struct addr *a, const struct addr *local, size_t n_local)
+    const struct addr *a, bool is_local)
 {
 	const char *refused = conf_target_refusal(a);
 
@@ -242,7 +238,7 @@ conf_dns_refusal(const struct conf *conf, const struct conf_target_group *group,
 		return "a reserved address";
 	if (addr_is_loopback(a))
 		return "this machine itself";
-	if (is_own_listener(conf, a, local, n_local))
+	if (is_own_listener(conf, a, is_local))
 		return "nlbd's own listener";
 	if (is_blocked(conf, group, a))
 		return "outside of the outbound rules";

@@ -26,22 +26,6 @@ random_number(void)
 	return n;
 }
 
-/* For listeners at all addresses: which ones are that? */
-static void
-read_local_addresses(struct names *names)
-{
-	uv_interface_address_t *list;
-	int n;
-
-	if (uv_interface_addresses(&list, &n) < 0)
-		return; /* the ones known before hold */
-	names->n_local = 0;
-	for (int i = 0; i < n && names->n_local < LOCAL_ADDRESSES_MAX; i++)
-		addr_from_sockaddr((const struct sockaddr *)&list[i].address,
-		    &names->local[names->n_local++]);
-	uv_free_interface_addresses(list, n);
-}
-
 static bool
 is_healthy(void *arg, const struct addr *a)
 {
@@ -134,8 +118,8 @@ take_refused_out(const struct name *name, const struct conf_target_group *group,
 	refused[0] = '\0';
 	for (size_t i = 0; i < n; i++) {
 		struct addr target = name_target_at(name, &list[i]);
-		const char *why = names_refusal(
-		    name->names, name->names->conf, group, &target);
+		const char *why =
+		    names_refusal(name->names->conf, group, &target);
 		char text[ADDR_STRLEN];
 
 		if (why == NULL) {
@@ -230,7 +214,6 @@ on_answer(void *arg, struct resolver_answer *answer)
 	}
 	if (answer->cancelled || group == NULL)
 		return; /* names_follow is at work, and sees to it */
-	read_local_addresses(names);
 	if (answer->error != NULL)
 		fail(name, answer->error);
 	else
@@ -302,7 +285,6 @@ names_follow(struct names *names, const struct conf *conf)
 	int rc = 0;
 
 	names->conf = conf;
-	read_local_addresses(names);
 	TAILQ_FOREACH (name, &names->list, entry)
 		name->followed = false;
 	for (size_t i = 0; i < conf->n_target_groups && rc == 0; i++) {

@@ -15,7 +15,6 @@
 #include "supervisor/names.h"
 #include "supervisor/resolver.h"
 
-#define LOCAL_ADDRESSES_MAX 64
 /* While a name fails or an address is refused, the log says so this often. */
 #define REPEAT_LOG_MS (600 * 1000)
 /* What a name's addresses take in a line of the log. */
@@ -47,8 +46,6 @@ struct names {
 	TAILQ_HEAD(name_list, name) list;
 	struct name_list forgotten; /* until their answers come */
 	const struct conf *conf;    /* in force; NULL before the first */
-	struct addr local[LOCAL_ADDRESSES_MAX];
-	size_t n_local;
 	uint64_t cut_logged_ms;
 };
 
@@ -60,7 +57,7 @@ struct name *names_find(const struct names *names,
 /* The target that an address of the name would be. */
 struct addr name_target_at(const struct name *name, const struct addr *a);
 /* Why target cannot be one of the group, by conf; NULL when it can. */
-const char *names_refusal(const struct names *names, const struct conf *conf,
+const char *names_refusal(const struct conf *conf,
     const struct conf_target_group *group, const struct addr *target);
 
 #endif

@@ -5,6 +5,8 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "supervisor/names_internal.h"
@@ -45,12 +47,40 @@ name_target_at(const struct name *name, const struct addr *a)
 	return target;
 }
 
-const char *
-names_refusal(const struct names *names, const struct conf *conf,
-    const struct conf_target_group *group, const struct addr *target)
+/* Is it an address of this machine? From there the way to it begins with it.
+ * Connecting a datagram socket sends nothing. */
+static bool
+is_local(const struct addr *target)
 {
-	return conf_dns_refusal(
-	    conf, group, target, names->local, names->n_local);
+	struct sockaddr_storage sa;
+	socklen_t len = addr_to_sockaddr(target, &sa);
+	int fd = socket(sa.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	struct addr source = {0};
+
+	if (fd == -1)
+		return false;
+	if (connect(fd, (struct sockaddr *)&sa, len) == 0 &&
+	    getsockname(fd, (struct sockaddr *)&sa, &len) == 0)
+		addr_from_sockaddr((struct sockaddr *)&sa, &source);
+	close(fd);
+	return addr_ip_equal(&source, target);
+}
+
+static bool
+is_port_of_a_listener(const struct conf *conf, uint16_t port)
+{
+	for (size_t i = 0; i < conf->n_listeners; i++)
+		if (conf->listeners[i].port == port)
+			return true;
+	return false;
+}
+
+const char *
+names_refusal(const struct conf *conf, const struct conf_target_group *group,
+    const struct addr *target)
+{
+	return conf_dns_refusal(conf, group, target,
+	    is_port_of_a_listener(conf, target->port) && is_local(target));
 }
 
 static size_t
@@ -66,12 +96,12 @@ collect_name(const struct names *names, const struct conf *conf,
 		return 0;
 	for (size_t i = 0; i < name->resolution.n_answer; i++) {
 		at.addr = name_target_at(name, &name->resolution.answer[i]);
-		if (names_refusal(names, conf, g, &at.addr) == NULL)
+		if (names_refusal(conf, g, &at.addr) == NULL)
 			list[n++] = at;
 	}
 	for (size_t i = 0; i < name->resolution.n_kept; i++) {
 		at.addr = name_target_at(name, &name->resolution.kept[i]);
-		if (names_refusal(names, conf, g, &at.addr) == NULL)
+		if (names_refusal(conf, g, &at.addr) == NULL)
 			list[n++] = at;
 	}
 	return n;

@@ -7,7 +7,7 @@ from lab.dns import Dnsmasq
 from lab.live import live_flows
 from lab.load import EchoTargets, Load, sessions
 from lab.mail import Postfix, Sessions
-from lab.netns import BACK4, TARGET4, TARGET6
+from lab.netns import BACK4, BACK6, TARGET4, TARGET6
 from lab.wait import wait_until
 
 NAME = "mail.example.test"
@@ -189,11 +189,15 @@ def test_forbidden_addresses_are_left_out(network, start_nlbd, echo, dns):
 
 
 @pytest.mark.quick
-def test_the_own_listener_is_no_target(network, start_nlbd, dns):
-    dns.change({NAME: [BACK4]})
-    nlbd = start_nlbd(config(dns, Port=ini.PORT), healthy=0)
+@pytest.mark.parametrize("address, shown, family", [
+    (BACK4, BACK4, "ipv4"), (BACK6, f"[{BACK6}]", "ipv6")])
+def test_the_own_listener_is_no_target(network, start_nlbd, dns, address,
+                                       shown, family):
+    dns.change({NAME: [address]})
+    nlbd = start_nlbd(config(dns, Port=ini.PORT, IpAddressType=family),
+                      healthy=0)
     wait_until(lambda: name(nlbd)["refused"], 20, "it is refused")
-    assert f"{BACK4}:{ini.PORT} is nlbd's own listener" in (
+    assert f"{shown}:{ini.PORT} is nlbd's own listener" in (
         name(nlbd)["refused"])
     assert nlbd.health() == {}
 
