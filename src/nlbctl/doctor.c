@@ -138,7 +138,7 @@ load_conf(const struct command_run *run, const char *path)
 	return conf;
 }
 
-/* What answers at the socket: -s, or the file's AdminSocket. */
+/* What answers at the socket: the one that was named, or the file's. */
 static json_t *
 ask_daemon(const struct command_run *run, const struct conf *conf)
 {
@@ -146,7 +146,7 @@ ask_daemon(const struct command_run *run, const struct conf *conf)
 	char error[CLIENT_ERROR_MAX];
 	json_t *status = NULL;
 
-	if (run->line->socket == NULL)
+	if (strcmp(run->socket_path, COMMAND_DEFAULT_SOCKET) == 0)
 		asked.socket_path = conf->node.admin_socket;
 	if (verb_fetch(&asked, "GET", "/v1/status", &status, error) != 0)
 		return NULL;

@@ -186,6 +186,46 @@ def test_what_init_writes_is_accepted_as_it_is(tmp_path, arguments):
     assert "error" not in done.stderr and "warning" not in done.stderr
 
 
+def test_a_new_operator_gets_through(network, tmp_path):
+    """init, check, start, status, doctor; a target breaks; read why, explain
+    it, repair."""
+    nlbd = Daemon(network)
+    path = tmp_path / "nlbd.ini"
+    targets = [f"{a}:{ini.TARGET_PORT}" for a in TARGET4[:2]]
+    subprocess.run([NLBCTL, "init", "--target", *targets, "--source",
+                    "192.0.2.0/24", "--port", "2587", "--file", path],
+                   check=True)
+    nlbd.write(text=path.read_text() + f"AdminSocket = {nlbd.socket}\n")
+    with nlbd, EchoTargets(network, TARGET4[:1], ini.TARGET_PORT):
+        with EchoTargets(network, TARGET4[1:2], ini.TARGET_PORT):
+            nlbd.start(healthy=0)
+            done = nlbd.ctl_raw("wait", "target-in-service", "--timeout", "19")
+            assert done.returncode == 0, done.stderr
+            assert doctor(network, nlbd)[1] == 0
+            assert nlbd.ctl_raw("status").stdout.startswith("nlbd is OK\n")
+            with connect(network.client, (FRONT4, 2587)) as client:
+                client.recv_exactly(GREETING)
+            nlbd.ctl("modify-target-group", "--target-group", "servers",
+                     "--health-check-interval-seconds", "0.5",
+                     "--healthy-threshold-count", "2")
+        assert wait_until(
+            lambda: nlbd.health("servers")[TARGET4[1]][0] == "unhealthy", 20,
+            "the broken target is seen")
+        reason = nlbd.health("servers")[TARGET4[1]][1]
+        status = nlbd.ctl_raw("status").stdout
+        assert "DEGRADED" in status and "connection refused" in status
+        assert "is down" in nlbd.ctl_raw("explain", reason).stdout
+        rows, code = doctor(network, nlbd)
+        assert code == 1
+        assert ("problem", f"{targets[1]}: Connection refused") in (
+            rows["target"])
+        with EchoTargets(network, TARGET4[1:2], ini.TARGET_PORT):
+            done = nlbd.ctl_raw("wait", "target-in-service", "--timeout", "19")
+            assert done.returncode == 0, done.stderr
+            assert nlbd.ctl_raw("health", "-q").returncode == 0
+            nlbd.stop()
+
+
 def complete(words):
     """What bash offers for the last of the words."""
     script = subprocess.run([NLBCTL, "completion"], capture_output=True,
