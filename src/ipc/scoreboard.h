@@ -19,7 +19,10 @@
 #include "base/latency.h"
 #include "nlb/reason.h"
 
-#define SB_TARGETS 4096  /* slots; CONF_TARGETS_MAX + draining ones */
+#define SB_TARGETS 4096 /* slots; CONF_TARGETS_MAX + draining ones */
+/* Nobody's, and so never routable: for a target that could not be registered.
+ */
+#define SB_SLOT_VOID (SB_TARGETS - 1)
 #define SB_LISTENERS 128 /* slots; CONF_LISTENERS_MAX, old and new */
 #define SB_BLOCKS 96     /* worker processes, draining ones included */
 #define SB_WORKERS 64    /* indices of workers */

@@ -353,12 +353,12 @@ slot_is_taken(const struct registry *r, uint16_t slot)
 static int
 free_slot(struct registry *r)
 {
-	for (uint32_t i = 0; i < SB_TARGETS; i++) {
-		uint16_t slot = (uint16_t)((r->next_slot + i) % SB_TARGETS);
+	for (uint32_t i = 0; i < SB_SLOT_VOID; i++) {
+		uint16_t slot = (uint16_t)((r->next_slot + i) % SB_SLOT_VOID);
 
 		if (slot_is_taken(r, slot))
 			continue;
-		r->next_slot = (uint16_t)((slot + 1) % SB_TARGETS);
+		r->next_slot = (uint16_t)((slot + 1) % SB_SLOT_VOID);
 		return slot;
 	}
 	return -ENOSPC;
@@ -382,7 +382,7 @@ registry_can_apply(struct registry *r, const struct conf *conf,
 	for (size_t i = 0; i < n_resolved; i++)
 		n += find(r, conf->target_groups[resolved[i].group].name,
 			 &resolved[i].addr) == NULL;
-	return n <= SB_TARGETS ? 0 : -ENOSPC;
+	return n <= SB_SLOT_VOID ? 0 : -ENOSPC;
 }
 
 static int
@@ -517,20 +517,39 @@ deregister(struct registry *r, struct registered_target *t, uint64_t now_ms)
 	    (unsigned long long)scoreboard_target_active(r->sb, t->slot));
 }
 
+/* One that cannot be had does not keep the others from it. */
 static int
 apply_groups(struct registry *r, struct applying *a, uint16_t *slots)
 {
+	int rc = 0;
+
 	for (size_t i = 0; i < a->conf->n_target_groups; i++) {
 		applying_take_group(a, i);
 		for (size_t j = 0; j < a->tg->n_targets; j++) {
-			int rc =
+			int one =
 			    apply_target(r, a, &a->tg->targets[j], slots++);
 
-			if (rc < 0)
-				return rc;
+			if (one < 0)
+				rc = one;
 		}
 	}
-	return 0;
+	return rc;
+}
+
+/* What the workers are told of targets before they are registered. */
+static void
+fill_slots(struct registry *r, const struct conf *conf, uint16_t *slots)
+{
+	for (size_t i = 0; i < conf->n_target_groups; i++) {
+		const struct conf_target_group *tg = &conf->target_groups[i];
+
+		for (size_t j = 0; j < tg->n_targets; j++) {
+			const struct registered_target *t =
+			    find(r, tg->name, &tg->targets[j].addr);
+
+			*slots++ = t != NULL ? t->slot : SB_SLOT_VOID;
+		}
+	}
 }
 
 int
@@ -542,13 +561,15 @@ registry_apply(struct registry *r, const struct conf *conf, uint64_t now_ms,
 	int rc;
 
 	r->conf = conf;
-	r->n_applied++;
+	fill_slots(r, conf, slots);
 	rc = applying_init(&a, conf, now_ms);
-	if (rc == 0)
-		rc = apply_groups(r, &a, slots);
-	applying_fini(&a);
-	if (rc < 0)
+	if (rc < 0) {
+		applying_fini(&a);
 		return rc;
+	}
+	r->n_applied++;
+	rc = apply_groups(r, &a, slots);
+	applying_fini(&a);
 	TAILQ_FOREACH (t, &r->targets, entry)
 		if (t->in_config && t->applied != r->n_applied)
 			deregister(r, t, now_ms);
@@ -563,5 +584,5 @@ registry_apply(struct registry *r, const struct conf *conf, uint64_t now_ms,
 	TAILQ_FOREACH (t, &r->targets, entry)
 		if (!t->in_config)
 			publish_target(r, t, GROUP_ACTIVE);
-	return 0;
+	return rc;
 }

@@ -75,7 +75,8 @@ int registry_can_apply(struct registry *r, const struct conf *conf,
     const struct conf_resolved *resolved, size_t n_resolved);
 /* Registers, deregisters, updates; conf must outlive the registry's use of it
  * (until the next apply). Slots for each target of conf in its order go into
- * slots[]. 0 or -ENOMEM (then some targets are missing: treat as fatal). */
+ * slots[]. 0 or -ENOMEM: some targets are missing, SB_SLOT_VOID is theirs, and
+ * the next apply tries again. */
 int registry_apply(struct registry *r, const struct conf *conf, uint64_t now_ms,
     uint16_t *slots);
 

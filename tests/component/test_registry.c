@@ -502,9 +502,9 @@ last_slots_are_used_and_the_search_goes_round(void **state)
 {
 	struct fixture *f = *state;
 
-	f->registry.next_slot = SB_TARGETS - 1;
+	f->registry.next_slot = SB_SLOT_VOID - 1;
 	apply(f, 0, ONE TWO, "");
-	assert_u64(f->slots[0], SB_TARGETS - 1);
+	assert_u64(f->slots[0], SB_SLOT_VOID - 1);
 	assert_u64(f->slots[1], 0);
 }
 
@@ -513,7 +513,7 @@ config_that_does_not_fit_beside_the_draining_is_refused(void **state)
 {
 	struct fixture *f = *state;
 	struct registered_target *fill =
-	    calloc(SB_TARGETS, sizeof(struct registered_target));
+	    calloc(SB_SLOT_VOID, sizeof(struct registered_target));
 	struct conf *more;
 
 	assert_non_null(fill);
@@ -522,14 +522,14 @@ config_that_does_not_fit_beside_the_draining_is_refused(void **state)
 			   "DefaultActions = forward:a\n"
 			   "[target-group a]\nPort = 25\n" ONE TWO);
 	apply(f, 0, ONE, "");
-	for (size_t i = 0; i < SB_TARGETS - 2; i++)
+	for (size_t i = 0; i < SB_SLOT_VOID - 2; i++)
 		TAILQ_INSERT_TAIL(&f->registry.targets, &fill[i], entry);
 	assert_errno(registry_can_apply(&f->registry, more, NULL, 0), 0);
-	TAILQ_INSERT_TAIL(&f->registry.targets, &fill[SB_TARGETS - 2], entry);
+	TAILQ_INSERT_TAIL(&f->registry.targets, &fill[SB_SLOT_VOID - 2], entry);
 	assert_errno(registry_can_apply(&f->registry, more, NULL, 0), -ENOSPC);
 	/* Those that stay need no second slot. */
 	assert_errno(registry_can_apply(&f->registry, f->confs[1], NULL, 0), 0);
-	for (size_t i = 0; i < SB_TARGETS - 1; i++)
+	for (size_t i = 0; i < SB_SLOT_VOID - 1; i++)
 		TAILQ_REMOVE(&f->registry.targets, &fill[i], entry);
 	free(fill);
 }
