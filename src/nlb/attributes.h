@@ -52,14 +52,12 @@ enum {
 	CONF_REQUIRED = 1 << 0,
 	CONF_RELOADABLE = 1 << 1, /* may differ in a reload */
 	CONF_EXTENSION = 1 << 2,  /* not a key of the NLB */
-	/* Only the default is implemented; a later version does the rest. */
-	CONF_LATER = 1 << 3,
-	CONF_WORD_OFF = 1 << 4,  /* `off' is CONF_OFF */
-	CONF_WORD_AUTO = 1 << 5, /* `auto' is CONF_AUTO */
+	CONF_WORD_OFF = 1 << 3,   /* `off' is CONF_OFF */
+	CONF_WORD_AUTO = 1 << 4,  /* `auto' is CONF_AUTO */
 	/* key ends in a dot, and a label of the file's choice follows */
-	CONF_PATTERN = 1 << 6,
-	CONF_HEALTH_SETTING = 1 << 7, /* modify-target-group changes it */
-	CONF_DEFAULT_VARIES = 1 << 8, /* with the value of another key */
+	CONF_PATTERN = 1 << 5,
+	CONF_HEALTH_SETTING = 1 << 6, /* modify-target-group changes it */
+	CONF_DEFAULT_VARIES = 1 << 7, /* with the value of another key */
 };
 
 #define CONF_NOT_STORED SIZE_MAX /* has one value only, checked and dropped */

@@ -51,8 +51,8 @@ enum conf_flow_log {
 };
 enum conf_flow_log_format {
 	CONF_FLOW_LOG_JSON,
-	CONF_FLOW_LOG_VPC_FLOW_V2, /* a later issue */
-	CONF_FLOW_LOG_NLB,         /* a later issue */
+	CONF_FLOW_LOG_VPC_FLOW_V2,
+	CONF_FLOW_LOG_NLB,
 };
 enum conf_cross_zone {
 	CONF_CROSS_ZONE_FALSE,
@@ -220,8 +220,8 @@ struct conf_node {
 	struct addr http_listen; /* ADDR_NONE = off */
 	uint32_t flow_log;       /* enum conf_flow_log */
 	char flow_log_path[256];
-	uint32_t flow_log_format;
-	uint32_t log_level; /* enum log_level */
+	uint32_t flow_log_format; /* enum conf_flow_log_format */
+	uint32_t log_level;       /* enum log_level */
 	uint32_t drain_timeout_s;
 	char user[33];
 	/* None: those of /etc/resolv.conf. */

@@ -544,18 +544,5 @@ bool
 conf_type_set(struct conf_parser *p, const struct conf_attribute *a,
     struct conf_span value, void *base)
 {
-	char text[CONF_TEXT_MAX];
-
-	if (!types[a->type].set(p, a, value, base))
-		return false;
-	if ((a->flags & CONF_LATER) == 0)
-		return true;
-	conf_type_format(p->conf, a, base, text, sizeof(text));
-	if (strcmp(text, a->default_value) == 0)
-		return true;
-	conf_error(p, value,
-	    "%s = %s is not implemented yet; leave it out "
-	    "or set it to %s",
-	    a->key, text, a->default_value);
-	return false;
+	return types[a->type].set(p, a, value, base);
 }

@@ -1,7 +1,7 @@
 /*
  * What is known of a flow: the record that travels from a worker to the
  * supervisor when a flow ends (flow log) or is listed (nlbctl flows), and its
- * text form.
+ * text forms.
  */
 #ifndef NLB_FLOW_RECORD_H
 #define NLB_FLOW_RECORD_H
@@ -38,14 +38,28 @@ struct flow_record {
 
 const char *flow_state_name(enum flow_state state);
 
+/* What the record knows by number. NULL = not known. */
+struct flow_names {
+	const char *load_balancer, *listener, *target_group;
+};
+
 /*
- * One JSON object with newline: the FlowLogFormat `json`. A flow in
- * FLOW_CLOSING has ended and shows its "end_reason"; any other shows its
- * "state" instead. listener_name and group_name may be NULL (null in JSON, as
- * is every address that is not known). Returns the length, or -ENOSPC with
+ * The formats of FlowLogFormat, each line with its newline. What is not known
+ * is null in JSON and `-' elsewhere. All return the length, or -ENOSPC with
  * buf the empty string.
  */
+
+/* One object. A flow in FLOW_CLOSING has ended and shows its "end_reason"; any
+ * other shows its "state" instead. */
 int flow_record_format_json(const struct flow_record *r,
-    const char *listener_name, const char *group_name, char *buf, size_t size);
+    const struct flow_names *names, char *buf, size_t size);
+/* The 14 fields of version 2, a line for each direction between client and
+ * listener; of a flow that a rule refused, one line with REJECT. Bytes are
+ * payload. (nlb-behaviour 4.2) */
+int flow_record_format_vpc(const struct flow_record *r,
+    const struct flow_names *names, char *buf, size_t size);
+/* The 22 fields of an NLB's access log, type `tcp'. (nlb-behaviour 4.3) */
+int flow_record_format_nlb(const struct flow_record *r,
+    const struct flow_names *names, char *buf, size_t size);
 
 #endif

@@ -143,7 +143,7 @@ prepare(struct daemon *d, struct conf *conf, struct prepared *p, char *why,
 	if (rc == 0)
 		rc = prepare_targets(d, conf, p, why, size);
 	if (rc == 0) {
-		rc = flow_log_configure(&d->flow_log, &conf->node);
+		rc = flow_log_configure(&d->flow_log, conf);
 		if (rc < 0)
 			snprintf(why, size,
 			    "FlowLog = %s: %s; make it writable for "

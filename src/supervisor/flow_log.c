@@ -30,8 +30,9 @@ use(struct flow_log *log, int fd, const char *path)
 	strlcpy(log->path, path, sizeof(log->path));
 }
 
-int
-flow_log_configure(struct flow_log *log, const struct conf_node *node)
+/* The file, stderr or nothing. */
+static int
+configure_place(struct flow_log *log, const struct conf_node *node)
 {
 	int fd;
 
@@ -55,6 +56,18 @@ flow_log_configure(struct flow_log *log, const struct conf_node *node)
 }
 
 int
+flow_log_configure(struct flow_log *log, const struct conf *conf)
+{
+	int rc = configure_place(log, &conf->node);
+
+	if (rc < 0)
+		return rc;
+	log->format = (enum conf_flow_log_format)conf->node.flow_log_format;
+	strlcpy(log->load_balancer, conf->lb.name, sizeof(log->load_balancer));
+	return 0;
+}
+
+int
 flow_log_reopen(struct flow_log *log)
 {
 	char path[sizeof(log->path)];
@@ -70,17 +83,33 @@ flow_log_reopen(struct flow_log *log)
 	return 0;
 }
 
+static int
+format(const struct flow_log *log, const struct flow_record *r,
+    const struct flow_names *names, char *buf, size_t size)
+{
+	switch (log->format) {
+	case CONF_FLOW_LOG_VPC_FLOW_V2:
+		return flow_record_format_vpc(r, names, buf, size);
+	case CONF_FLOW_LOG_NLB:
+		return flow_record_format_nlb(r, names, buf, size);
+	case CONF_FLOW_LOG_JSON:
+		break;
+	}
+	return flow_record_format_json(r, names, buf, size);
+}
+
 void
 flow_log_write(struct flow_log *log, const struct flow_record *r,
     const char *listener_name, const char *group_name)
 {
+	const struct flow_names names = {
+	    log->load_balancer, listener_name, group_name};
 	char line[FLOW_LINE_MAX];
 	int len;
 
 	if (log->fd == -1)
 		return;
-	len = flow_record_format_json(
-	    r, listener_name, group_name, line, sizeof(line));
+	len = format(log, r, &names, line, sizeof(line));
 	if (len > 0 && log_write_line(log->fd, line, (size_t)len) == 0)
 		log->written++;
 	else

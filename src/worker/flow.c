@@ -12,6 +12,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "worker/tcp_segments.h"
+
 #define FLOW_OF(ptr, member) \
 	((struct flow *)((char *)(ptr)-offsetof(struct flow, member)))
 
@@ -76,6 +78,7 @@ flow_log_rejected(struct listener *l, int fd, const struct addr *client,
 	    .start_ns = uv_hrtime(),
 	};
 	struct timespec now;
+	uint32_t in, out;
 
 	flow_count_end(&f);
 	if (!l->worker->flow_log)
@@ -83,6 +86,10 @@ flow_log_rejected(struct listener *l, int fd, const struct addr *client,
 	clock_gettime(CLOCK_REALTIME, &now);
 	f.start_us =
 	    (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+	if (tcp_segments(fd, &in, &out) == 0) {
+		f.packets_from_client = in;
+		f.packets_to_client = out + 2; /* the SYN-ACK, the reset */
+	}
 	flow_fill_record(&f, &r);
 	worker_log_flow(l->worker, &r);
 }

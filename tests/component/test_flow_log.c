@@ -44,12 +44,21 @@ teardown(void **state)
 }
 
 static int
+configure_format(
+    uint32_t kind, const char *path, enum conf_flow_log_format format)
+{
+	struct conf conf = {.node = {.flow_log = kind}};
+
+	conf.node.flow_log_format = format;
+	strlcpy(conf.lb.name, "edge", sizeof(conf.lb.name));
+	strlcpy(conf.node.flow_log_path, path, sizeof(conf.node.flow_log_path));
+	return flow_log_configure(&flow_log, &conf);
+}
+
+static int
 configure(uint32_t kind, const char *path)
 {
-	struct conf_node node = {.flow_log = kind};
-
-	strlcpy(node.flow_log_path, path, sizeof(node.flow_log_path));
-	return flow_log_configure(&flow_log, &node);
+	return configure_format(kind, path, CONF_FLOW_LOG_JSON);
 }
 
 static void
@@ -89,6 +98,27 @@ flows_are_appended_to_the_file_one_line_each(void **state)
 	assert_file(path, "before\n{", 3);
 	assert_file(path, "\"two\"", 3);
 	assert_u64(flow_log.written, 2);
+}
+
+static void
+format_changes_with_the_next_line_of_the_same_file(void **state)
+{
+	const char *path = temp_path(&dir, "flows");
+
+	(void)state;
+	assert_errno(configure(CONF_FLOW_LOG_FILE, path), 0);
+	write_flow("one");
+	assert_file(path, "{\"time\"", 1);
+	assert_errno(configure_format(
+			 CONF_FLOW_LOG_FILE, path, CONF_FLOW_LOG_VPC_FLOW_V2),
+	    0);
+	write_flow("two");
+	assert_file(path, "}\n2 - edge ", 3);
+	assert_errno(
+	    configure_format(CONF_FLOW_LOG_FILE, path, CONF_FLOW_LOG_NLB), 0);
+	write_flow("three");
+	assert_file(path, "OK\ntcp 2.0 1970-01-01T00:00:00 edge three ", 4);
+	assert_u64(flow_log.written, 3); /* flows, not lines */
 }
 
 static void
@@ -267,6 +297,7 @@ main(void)
 {
 	const struct CMUnitTest flow_log_tests[] = {
 	    TEST(flows_are_appended_to_the_file_one_line_each),
+	    TEST(format_changes_with_the_next_line_of_the_same_file),
 	    TEST(new_file_is_not_for_everyone),
 	    TEST(off_writes_nothing_and_closes_the_file),
 	    TEST(same_path_keeps_the_open_file),

@@ -193,12 +193,6 @@ def test_value_that_aws_refuses_warns_and_is_an_error_when_strict(lab):
     assert done.returncode == EX_CONFIG
 
 
-def test_later_features_are_refused_not_ignored(lab):
-    done = check(lab, edited("Workers = 2", "FlowLogFormat = nlb"))
-    assert done.returncode == EX_CONFIG
-    assert "not implemented" in done.stderr
-
-
 def test_printed_config_is_complete_and_valid(lab):
     lab.write(ini.base())
     printed = run(lab, "-c", lab.config, "--print-config")

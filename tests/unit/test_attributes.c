@@ -132,8 +132,6 @@ check_item(const struct conf_attribute *a, char *item)
 		if (*s == '\n')
 			*s = ' ';
 	}
-	if ((a->flags & CONF_LATER) != 0)
-		expect_fact(a, item, "ot implemented yet");
 	if ((a->flags & CONF_RELOADABLE) == 0)
 		expect_fact(a, item, "needs a restart");
 	if ((a->flags & CONF_EXTENSION) != 0)

@@ -1,5 +1,6 @@
 /*
- * Unit tests of nlb/flow_record: the JSON line, read back by jansson.
+ * Unit tests of nlb/flow_record: the JSON line, read back by jansson, and
+ * the lines of fields.
  */
 #include <errno.h>
 #include <setjmp.h>
@@ -15,6 +16,8 @@
 #include "support/expect.h"
 
 #define LINE_MAX_BYTES 2048
+
+static const struct flow_names names = {"edge", "submission", "internal-smtp"};
 
 static struct flow_record
 make_record(void)
@@ -44,12 +47,13 @@ make_record(void)
 static json_t *
 format(const struct flow_record *r, const char *listener, const char *group)
 {
+	const struct flow_names some = {"edge", listener, group};
 	char line[LINE_MAX_BYTES];
 	json_error_t error;
 	json_t *json;
 	int len;
 
-	len = flow_record_format_json(r, listener, group, line, sizeof(line));
+	len = flow_record_format_json(r, &some, line, sizeof(line));
 	assert_true(len > 0);
 	assert_u64(strlen(line), (size_t)len);
 	assert_true(line[len - 1] == '\n');
@@ -114,8 +118,8 @@ line_has_the_exact_documented_form(void **state)
 	char line[LINE_MAX_BYTES];
 
 	(void)state;
-	assert_true(flow_record_format_json(&r, "submission", "internal-smtp",
-			line, sizeof(line)) > 0);
+	assert_true(
+	    flow_record_format_json(&r, &names, line, sizeof(line)) > 0);
 	assert_string_equal(line,
 	    "{\"time\":\"2023-11-14T22:13:20.123Z\",\"id\":4711,"
 	    "\"client\":\"203.0.113.10:50001\",\"listener\":\"submission\","
@@ -152,7 +156,7 @@ flow_without_a_target_has_nulls(void **state)
 static void
 flow_under_way_shows_its_state_instead_of_a_reason(void **state)
 {
-	static const char *const names[] = {
+	static const char *const state_names[] = {
 	    [FLOW_CONNECTING] = "connecting",
 	    [FLOW_ESTABLISHED] = "established",
 	    [FLOW_FLUSHING] = "flushing",
@@ -165,7 +169,7 @@ flow_under_way_shows_its_state_instead_of_a_reason(void **state)
 	for (i = FLOW_CONNECTING; i <= FLOW_FLUSHING; i++) {
 		r.state = i;
 		json = format(&r, "a", "b");
-		assert_text(json, "state", names[i]);
+		assert_text(json, "state", state_names[i]);
 		assert_null(json_object_get(json, "end_reason"));
 		json_decref(json);
 	}
@@ -200,7 +204,7 @@ greatest_values_are_written_in_full(void **state)
 	memset(&r.target, 0, sizeof(r.target));
 	r.state = FLOW_CLOSING;
 	assert_true(
-	    flow_record_format_json(&r, "a", "b", line, sizeof(line)) > 0);
+	    flow_record_format_json(&r, &names, line, sizeof(line)) > 0);
 	assert_non_null(strstr(line, "\"9999-12-31T23:59:59."));
 	assert_non_null(strstr(line, "\"id\":18446744073709551615,"));
 	assert_non_null(strstr(line, "\"duration_ms\":18446744073709551.615,"));
@@ -210,34 +214,175 @@ greatest_values_are_written_in_full(void **state)
 
 	memset(&r, 0, sizeof(r));
 	assert_true(
-	    flow_record_format_json(&r, "a", "b", line, sizeof(line)) > 0);
+	    flow_record_format_json(&r, &names, line, sizeof(line)) > 0);
 	assert_non_null(strstr(line, "\"1970-01-01T00:00:00.000Z\""));
 	assert_non_null(strstr(line, "\"duration_ms\":0.000,"));
 }
 
 static void
-buffer_of_any_smaller_size_gives_enospc_and_no_overrun(void **state)
+assert_line(int (*format_line)(const struct flow_record *,
+		const struct flow_names *, char *, size_t),
+    const struct flow_record *r, const struct flow_names *some,
+    const char *wanted)
+{
+	char line[LINE_MAX_BYTES];
+	int len = format_line(r, some, line, sizeof(line));
+
+	assert_string_equal(line, wanted);
+	assert_i64(len, (int)strlen(wanted));
+}
+
+static void
+vpc_flow_log_has_a_line_of_14_fields_for_each_direction(void **state)
 {
 	struct flow_record r = make_record();
-	char line[LINE_MAX_BYTES], small[LINE_MAX_BYTES];
-	size_t size;
-	int len;
 
 	(void)state;
-	len = flow_record_format_json(&r, "a\n", "b", line, sizeof(line));
-	assert_true(len > 0);
-	for (size = 0; size <= (size_t)len; size++) {
-		memset(small, '#', sizeof(small));
-		assert_i64(flow_record_format_json(&r, "a\n", "b", small, size),
-		    -ENOSPC);
-		assert_true(small[size] == '#');
-		if (size > 0)
-			assert_true(small[0] == '\0');
+	assert_i64(addr_parse("198.51.100.7:587", &r.listener), 0);
+	assert_line(flow_record_format_vpc, &r, &names,
+	    "2 - edge 203.0.113.10 198.51.100.7 50001 587 6 36209 52428800 "
+	    "1700000000 1700000001 ACCEPT OK\n"
+	    "2 - edge 198.51.100.7 203.0.113.10 587 50001 6 18111 312 "
+	    "1700000000 1700000001 ACCEPT OK\n");
+}
+
+static void
+vpc_flow_log_has_ipv6_without_brackets(void **state)
+{
+	struct flow_record r = make_record();
+
+	(void)state;
+	assert_i64(addr_parse("[2001:db8::1]:40000", &r.client), 0);
+	r.duration_us = UINT64_C(3600000000);
+	assert_line(flow_record_format_vpc, &r, &names,
+	    "2 - edge 2001:db8::1 fd00::587 40000 587 6 36209 52428800 "
+	    "1700000000 1700003600 ACCEPT OK\n"
+	    "2 - edge fd00::587 2001:db8::1 587 40000 6 18111 312 "
+	    "1700000000 1700003600 ACCEPT OK\n");
+}
+
+static void
+what_a_rule_refused_is_one_line_with_reject(void **state)
+{
+	static const enum flow_end_reason refused[] = {FLOW_END_SECURITY_GROUP,
+	    FLOW_END_SECURITY_GROUP_OUTBOUND, FLOW_END_NETWORK_ACL};
+	struct flow_record r = make_record();
+
+	(void)state;
+	r.client_to_target_bytes = r.target_to_client_bytes = 0;
+	r.client_to_target_packets = 1;
+	memset(&r.target, 0, sizeof(r.target));
+	for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++) {
+		r.reason = (uint8_t)refused[i];
+		assert_line(flow_record_format_vpc, &r, &names,
+		    "2 - edge 203.0.113.10 fd00::587 50001 587 6 1 0 "
+		    "1700000000 1700000001 REJECT OK\n");
 	}
-	assert_i64(
-	    flow_record_format_json(&r, "a\n", "b", small, (size_t)len + 1),
-	    len);
-	assert_string_equal(small, line);
+}
+
+/* A limit, a dead target, a reset: rules had let it in. */
+static void
+every_other_end_is_accept_in_both_directions(void **state)
+{
+	struct flow_record r = make_record();
+	char line[LINE_MAX_BYTES];
+	const char *second;
+
+	(void)state;
+	for (uint8_t i = 0; i < FLOW_END_REASON_COUNT; i++) {
+		if (flow_end_reason_class(i) == FLOW_END_BLOCKED)
+			continue;
+		r.reason = i;
+		assert_true(
+		    flow_record_format_vpc(&r, &names, line, sizeof(line)) > 0);
+		assert_null(strstr(line, "REJECT"));
+		second = strchr(line, '\n') + 1;
+		assert_non_null(strstr(second, " ACCEPT OK\n"));
+	}
+}
+
+static void
+access_log_line_has_the_22_fields_of_an_nlb(void **state)
+{
+	struct flow_record r = make_record();
+
+	(void)state;
+	assert_line(flow_record_format_nlb, &r, &names,
+	    "tcp 2.0 2023-11-14T22:13:21 edge submission 203.0.113.10:50001 "
+	    "[fd00::587]:587 1234 - 52428800 312 - - - - - - - - - - "
+	    "2023-11-14T22:13:20\n");
+}
+
+static void
+what_is_not_known_is_a_dash_and_names_stay_one_field(void **state)
+{
+	const struct flow_names none = {NULL, NULL, NULL};
+	const struct flow_names hostile = {"a b\n", "\x7f\xff\x1f", ""};
+	struct flow_record r = {.state = FLOW_CLOSING};
+
+	(void)state;
+	assert_line(flow_record_format_vpc, &r, &none,
+	    "2 - - - - - - 6 0 0 0 0 ACCEPT OK\n"
+	    "2 - - - - - - 6 0 0 0 0 ACCEPT OK\n");
+	assert_line(flow_record_format_nlb, &r, &none,
+	    "tcp 2.0 1970-01-01T00:00:00 - - - - 0 - 0 0 "
+	    "- - - - - - - - - - 1970-01-01T00:00:00\n");
+	assert_line(flow_record_format_nlb, &r, &hostile,
+	    "tcp 2.0 1970-01-01T00:00:00 a?b? ??? - - 0 - 0 0 "
+	    "- - - - - - - - - - 1970-01-01T00:00:00\n");
+}
+
+static void
+greatest_values_do_not_wrap(void **state)
+{
+	struct flow_record r = {
+	    .start_us = UINT64_MAX - 1,
+	    .duration_us = UINT64_MAX,
+	    .client_to_target_bytes = UINT64_MAX,
+	    .client_to_target_packets = UINT64_MAX,
+	    .state = FLOW_CLOSING,
+	};
+
+	(void)state;
+	assert_line(flow_record_format_vpc, &r, &names,
+	    "2 - edge - - - - 6 18446744073709551615 18446744073709551615 "
+	    "18446744073709 18446744073709 ACCEPT OK\n"
+	    "2 - edge - - - - 6 0 0 "
+	    "18446744073709 18446744073709 ACCEPT OK\n");
+	assert_line(flow_record_format_nlb, &r, &names,
+	    "tcp 2.0 9999-12-31T23:59:59 edge submission - - "
+	    "18446744073709551 - 18446744073709551615 0 "
+	    "- - - - - - - - - - 9999-12-31T23:59:59\n");
+}
+
+static void
+buffer_of_any_smaller_size_gives_enospc_and_no_overrun(void **state)
+{
+	int (*const formats[])(const struct flow_record *,
+	    const struct flow_names *, char *, size_t) = {
+	    flow_record_format_json,
+	    flow_record_format_vpc,
+	    flow_record_format_nlb,
+	};
+	const struct flow_names odd = {"edge", "a\n", "b"};
+	struct flow_record r = make_record();
+	char line[LINE_MAX_BYTES], small[LINE_MAX_BYTES];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(formats) / sizeof(formats[0]); i++) {
+		int len = formats[i](&r, &odd, line, sizeof(line));
+
+		assert_true(len > 0);
+		for (size_t size = 0; size <= (size_t)len; size++) {
+			memset(small, '#', sizeof(small));
+			assert_i64(formats[i](&r, &odd, small, size), -ENOSPC);
+			assert_true(small[size] == '#');
+			if (size > 0)
+				assert_true(small[0] == '\0');
+		}
+		assert_i64(formats[i](&r, &odd, small, (size_t)len + 1), len);
+		assert_string_equal(small, line);
+	}
 }
 
 int
@@ -251,6 +396,15 @@ main(void)
 		flow_under_way_shows_its_state_instead_of_a_reason),
 	    cmocka_unit_test(hostile_bytes_in_names_stay_valid_json),
 	    cmocka_unit_test(greatest_values_are_written_in_full),
+	    cmocka_unit_test(
+		vpc_flow_log_has_a_line_of_14_fields_for_each_direction),
+	    cmocka_unit_test(vpc_flow_log_has_ipv6_without_brackets),
+	    cmocka_unit_test(what_a_rule_refused_is_one_line_with_reject),
+	    cmocka_unit_test(every_other_end_is_accept_in_both_directions),
+	    cmocka_unit_test(access_log_line_has_the_22_fields_of_an_nlb),
+	    cmocka_unit_test(
+		what_is_not_known_is_a_dash_and_names_stay_one_field),
+	    cmocka_unit_test(greatest_values_do_not_wrap),
 	    cmocka_unit_test(
 		buffer_of_any_smaller_size_gives_enospc_and_no_overrun),
 	};
