@@ -1,6 +1,7 @@
 """What operators and their scripts do: health, wait, drain-node, explain."""
 import json
 import re
+import shutil
 import signal
 import subprocess
 
@@ -237,6 +238,17 @@ def complete(words):
                           text=True)
     assert done.returncode == 0 and done.stderr == ""
     return set(done.stdout.split())
+
+
+@pytest.mark.skipif(shutil.which("shellcheck") is None,
+                    reason="shellcheck is not installed")
+def test_the_completion_is_clean(tmp_path):
+    path = tmp_path / "nlbctl.bash"
+    with path.open("w") as file:
+        subprocess.run([NLBCTL, "completion"], stdout=file, check=True)
+    done = subprocess.run(["shellcheck", "-s", "bash", path],
+                          capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
 
 
 def test_bash_completes_what_the_help_names():
