@@ -225,6 +225,17 @@ on_tick(uv_timer_t *timer)
 	daemon_settle_flows(d);
 }
 
+/* Nothing when no worker responds: what restarting a worker does not repair, a
+ * new supervisor may. */
+static void
+on_watchdog(uv_timer_t *timer)
+{
+	struct daemon *d = timer->data;
+
+	if (workers_any_responds(&d->workers))
+		notify_watchdog();
+}
+
 /* ---- stopping --------------------------------------------------------- */
 
 static void
@@ -416,13 +427,16 @@ make_parts(struct daemon *d, const struct conf *conf)
 	uv_timer_init(&d->loop, &d->tick);
 	uv_timer_init(&d->loop, &d->hup_delay);
 	uv_timer_init(&d->loop, &d->drain_deadline);
+	uv_timer_init(&d->loop, &d->watchdog);
 	d->tick.data = d->hup_delay.data = d->drain_deadline.data = d;
+	d->watchdog.data = d;
 	return 0;
 }
 
 static int
 serve(struct daemon *d)
 {
+	uint64_t watchdog_ms = notify_watchdog_interval_ms();
 	int rc = admin_create(
 	    &d->loop, d->admin_fd, geteuid(), &d->admin_ops, &d->admin);
 
@@ -439,6 +453,9 @@ serve(struct daemon *d)
 		return fail(EXIT_CODE_OS, "cannot start workers", rc);
 	}
 	uv_timer_start(&d->tick, on_tick, TICK_MS, TICK_MS);
+	if (watchdog_ms > 0)
+		uv_timer_start(
+		    &d->watchdog, on_watchdog, watchdog_ms, watchdog_ms);
 	uv_run(&d->loop, UV_RUN_DEFAULT);
 	log_notice("stopped");
 	return EXIT_CODE_OK;

@@ -135,6 +135,7 @@ struct daemon {
 	uv_timer_t tick;
 	uv_timer_t hup_delay;
 	uv_timer_t drain_deadline;
+	uv_timer_t watchdog; /* the service manager's */
 	uv_signal_t signals[6];
 	int exit_code;
 };

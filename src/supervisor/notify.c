@@ -2,8 +2,8 @@
 #include "supervisor/notify.h"
 
 #include <errno.h>
-#include <stdint.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,9 +12,13 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <bsd/stdlib.h>
+
 #include "base/log.h"
 
 #define NOTIFY_TEXT_MAX 768
+/* WATCHDOG_USEC beyond a year is no watchdog. */
+#define WATCHDOG_USEC_MAX (366LL * 24 * 3600 * 1000000)
 
 /* "/path", or "@name" in the abstract namespace. 0 or -errno. */
 static int
@@ -102,4 +106,34 @@ void
 notify_stopping(const char *status)
 {
 	notify_with_status("STOPPING=1", status);
+}
+
+void
+notify_watchdog(void)
+{
+	notify("WATCHDOG=1");
+}
+
+/* The variables are inherited: WATCHDOG_PID says whose they are. */
+uint64_t
+notify_watchdog_interval_ms(void)
+{
+	const char *usec = getenv("WATCHDOG_USEC");
+	const char *pid = getenv("WATCHDOG_PID");
+	const char *error = NULL;
+	long long n;
+
+	if (usec == NULL || usec[0] == '\0')
+		return 0;
+	if (pid != NULL &&
+	    (strtonum(pid, 1, INT32_MAX, &error) != getpid() || error != NULL))
+		return 0;
+	n = strtonum(usec, 1, WATCHDOG_USEC_MAX, &error);
+	if (error != NULL) {
+		log_warning("WATCHDOG_USEC = %.32s is %s: the service "
+			    "manager's watchdog is not served",
+		    usec, error);
+		return 0;
+	}
+	return n < 4000 ? 1 : (uint64_t)n / 4000;
 }

@@ -280,6 +280,22 @@ is_stuck(const struct worker_process *w, uint64_t now)
 		   now > w->deaf_since_ms + WORKERS_HEARTBEAT_LIMIT_MS);
 }
 
+bool
+workers_any_responds(const struct workers *ws)
+{
+	uint64_t now = now_ms(ws);
+
+	for (uint32_t i = 0; i < ws->n; i++) {
+		const struct worker_process *w = &ws->list[i];
+
+		if ((w->state == WORKER_SERVING ||
+			w->state == WORKER_DRAINING) &&
+		    w->process != NULL && !is_stuck(w, now))
+			return true;
+	}
+	return false;
+}
+
 /*
  * A stuck member of a reuseport group swallows its share of new connections.
  * If it was we who stalled (SIGSTOP, a paused machine), the workers get time

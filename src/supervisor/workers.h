@@ -105,6 +105,8 @@ void workers_stop(struct workers *ws);
 void workers_kill(struct workers *ws);
 
 bool workers_all_serve(const struct workers *ws, uint64_t generation);
+/* One is there that serves or drains, and reports. */
+bool workers_any_responds(const struct workers *ws);
 uint32_t workers_alive(const struct workers *ws);
 const char *worker_state_name(enum worker_state state);
 

@@ -200,6 +200,69 @@ manager_that_does_not_read_is_not_waited_for(void **state)
 	assert_true(log_has("Resource temporarily unavailable"));
 }
 
+static void
+watchdog_is_told_that_we_are_alive(void **state)
+{
+	(void)state;
+	listen_at(temp_path(&dir, "notify"));
+	notify_watchdog();
+	assert_str(received(), "WATCHDOG=1");
+}
+
+static void
+watchdog_hears_us_four_times_in_its_span(void **state)
+{
+	(void)state;
+	unsetenv("WATCHDOG_PID");
+	unsetenv("WATCHDOG_USEC");
+	assert_u64(notify_watchdog_interval_ms(), 0);
+	setenv("WATCHDOG_USEC", "20000000", 1);
+	assert_u64(notify_watchdog_interval_ms(), 5000);
+	setenv("WATCHDOG_USEC", "1", 1);
+	assert_u64(notify_watchdog_interval_ms(), 1);
+	setenv("WATCHDOG_USEC", "", 1);
+	assert_u64(notify_watchdog_interval_ms(), 0);
+	assert_false(log_has("WATCHDOG"));
+	unsetenv("WATCHDOG_USEC");
+}
+
+static void
+watchdog_of_another_process_is_not_ours(void **state)
+{
+	char pid[16];
+
+	(void)state;
+	setenv("WATCHDOG_USEC", "20000000", 1);
+	snprintf(pid, sizeof(pid), "%d", (int)getpid());
+	setenv("WATCHDOG_PID", pid, 1);
+	assert_u64(notify_watchdog_interval_ms(), 5000);
+	setenv("WATCHDOG_PID", "1", 1);
+	assert_u64(notify_watchdog_interval_ms(), 0);
+	setenv("WATCHDOG_PID", "me", 1);
+	assert_u64(notify_watchdog_interval_ms(), 0);
+	unsetenv("WATCHDOG_PID");
+	unsetenv("WATCHDOG_USEC");
+}
+
+static void
+watchdog_span_that_is_no_number_is_a_warning(void **state)
+{
+	static const char *const bad[] = {
+	    "0", "-1", "20s", "99999999999999999999"};
+
+	(void)state;
+	unsetenv("WATCHDOG_PID");
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		char text[64];
+
+		setenv("WATCHDOG_USEC", bad[i], 1);
+		assert_u64(notify_watchdog_interval_ms(), 0);
+		snprintf(text, sizeof(text), "WATCHDOG_USEC = %s is ", bad[i]);
+		assert_true(log_has(text));
+	}
+	unsetenv("WATCHDOG_USEC");
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int
@@ -215,6 +278,10 @@ main(void)
 	    TEST(long_status_is_cut_and_sent),
 	    TEST(address_that_does_not_work_is_a_warning),
 	    TEST(manager_that_does_not_read_is_not_waited_for),
+	    TEST(watchdog_is_told_that_we_are_alive),
+	    TEST(watchdog_hears_us_four_times_in_its_span),
+	    TEST(watchdog_of_another_process_is_not_ours),
+	    TEST(watchdog_span_that_is_no_number_is_a_warning),
 	};
 
 	return cmocka_run_group_tests(notify, NULL, NULL);

@@ -389,8 +389,6 @@ after_a_stall_of_ours_workers_get_time_to_beat(void **state)
 		    WORKERS_HEARTBEAT_LIMIT_MS - WORKERS_WATCH_INTERVAL_MS);
 }
 
-/* ---- stopping --------------------------------------------------------- */
-
 static bool
 all_are_gone(void *arg)
 {
@@ -398,6 +396,30 @@ all_are_gone(void *arg)
 
 	return f->n_all_gone > 0;
 }
+
+static void
+worker_responds_while_it_serves_and_beats(void **state)
+{
+	struct fixture *f = *state;
+
+	start(f, "silent");
+	assert_false(workers_any_responds(&f->workers)); /* still starting */
+	assert_true(loop_run_until(&f->loop, all_serve, f, LOOP_DEADLINE_MS));
+	for (int i = 0; i < N; i++)
+		atomic_store(&f->workers.list[i].block->heartbeat_ms, 0);
+	assert_false(workers_any_responds(&f->workers));
+	/* One is enough, and one that drains has flows to carry. */
+	atomic_store(
+	    &f->workers.list[1].block->heartbeat_ms, uv_hrtime() / 1000000);
+	assert_true(workers_any_responds(&f->workers));
+	workers_drain(&f->workers);
+	assert_true(workers_any_responds(&f->workers));
+	assert_true(
+	    loop_run_until(&f->loop, all_are_gone, f, LOOP_DEADLINE_MS));
+	assert_false(workers_any_responds(&f->workers));
+}
+
+/* ---- stopping --------------------------------------------------------- */
 
 static void
 drained_workers_have_no_successor(void **state)
@@ -475,6 +497,7 @@ main(int argc, char **argv)
 	    TEST(silent_worker_is_killed_and_replaced),
 	    TEST(worker_that_beats_without_a_channel_is_replaced),
 	    TEST(after_a_stall_of_ours_workers_get_time_to_beat),
+	    TEST(worker_responds_while_it_serves_and_beats),
 	    TEST(drained_workers_have_no_successor),
 	    TEST(drain_right_after_the_start_ends_all),
 	    TEST(drain_while_a_worker_waits_for_its_next_try_starts_none),
