@@ -1,7 +1,7 @@
 /*
- * Who listens on a port: /proc/net/tcp and tcp6 name the sockets' inodes, and
- * /proc/PID/fd the processes that hold them. Good enough for a sentence in an
- * error message, and for telling our own orphaned workers from strangers.
+ * Who listens on a port: /proc/self/net/tcp and tcp6 name the sockets' inodes,
+ * and /proc/PID/fd the processes that hold them. Good enough for a sentence in
+ * an error message, and for telling our own orphaned workers from strangers.
  */
 #include <ctype.h>
 #include <dirent.h>
@@ -173,8 +173,8 @@ port_owner_is_stranger(
 	DIR *d;
 
 	who[0] = '\0';
-	read_listeners("/proc/net/tcp", a, &inodes);
-	read_listeners("/proc/net/tcp6", a, &inodes);
+	read_listeners("/proc/self/net/tcp", a, &inodes);
+	read_listeners("/proc/self/net/tcp6", a, &inodes);
 	d = opendir("/proc");
 	while (d != NULL && (e = readdir(d)) != NULL) {
 		if (!isdigit((unsigned char)e->d_name[0]) ||
