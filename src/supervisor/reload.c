@@ -43,15 +43,32 @@ diags_text(const struct daemon *d, const struct conf_diags *diags)
 	return text;
 }
 
+/* "file:line:col: message"; without a line, of the file as a whole. */
 static void
-log_lines(enum log_level level, const char *text)
+diag_sentence(
+    const struct conf_diag *diag, const char *path, char *buf, size_t size)
 {
-	while (*text != '\0') {
-		size_t len = strcspn(text, "\n");
+	if (diag->line == 0)
+		snprintf(buf, size, "%s: %s", path, diag->message);
+	else
+		snprintf(buf, size, "%s:%u:%u: %s", path, diag->line, diag->col,
+		    diag->message);
+}
 
-		if (len > 0)
-			log_at(level, "%.*s", (int)len, text);
-		text += len + (text[len] == '\n');
+/* One event each; the line and the caret are for whoever asked. */
+static void
+log_diags(const struct daemon *d, const struct conf_diags *diags)
+{
+	char sentence[LOG_LINE_MAX];
+
+	for (size_t i = 0; i < diags->n; i++) {
+		const struct conf_diag *diag = &diags->list[i];
+
+		diag_sentence(
+		    diag, d->options.config_path, sentence, sizeof(sentence));
+		log_info("%s: %s%s%s", diag->warning ? "warning" : "error",
+		    sentence, diag->hint != NULL ? "; " : "",
+		    diag->hint != NULL ? diag->hint : "");
 	}
 }
 
@@ -64,11 +81,7 @@ first_error(
 
 		if (diag->warning)
 			continue;
-		if (diag->line == 0)
-			snprintf(buf, size, "%s: %s", path, diag->message);
-		else
-			snprintf(buf, size, "%s:%u:%u: %s", path, diag->line,
-			    diag->col, diag->message);
+		diag_sentence(diag, path, buf, size);
 		return buf;
 	}
 	strlcpy(buf, "rejected", size);
@@ -112,8 +125,8 @@ reject(struct daemon *d, const struct conf_diags *diags, const char *why,
 		strlcpy(first, why, sizeof(first));
 	set_verdict(d, ADMIN_VERDICT_REJECTED, first);
 	log_error("reload rejected, the old config stays in force: %s", first);
-	if (why == NULL && text != NULL)
-		log_lines(LOG_LEVEL_INFO, text);
+	if (why == NULL)
+		log_diags(d, diags);
 	if (cb != NULL)
 		cb(arg, false, full != NULL ? full : first);
 	free(text);
@@ -212,14 +225,11 @@ daemon_reload(void *owner, admin_verdict_cb cb, void *arg)
 	conf_diff_summary(&diff, text, sizeof(text));
 	if (diags.n_warnings > 0) {
 		char warnings[48];
-		char *all = diags_text(d, &diags);
 
 		snprintf(warnings, sizeof(warnings), ", %zu warnings",
 		    diags.n_warnings);
 		strlcat(text, warnings, sizeof(text));
-		if (all != NULL)
-			log_lines(LOG_LEVEL_INFO, all);
-		free(all);
+		log_diags(d, &diags);
 	}
 	set_verdict(d, ADMIN_VERDICT_ACCEPTED, text);
 	log_notice("reload accepted, generation %llu: %s",

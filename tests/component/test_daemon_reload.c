@@ -203,8 +203,11 @@ warnings_of_an_accepted_file_are_counted_and_logged(void **state)
 	start(f);
 	daemon_expect(
 	    f, "POST", "/v1/reload", 200, "nothing changed, 1 warnings");
+	/* One event, without the line and the caret. */
+	daemon_wait_log(f, ": info: warning: ");
 	daemon_wait_log(f, "127.0.0.1 is this machine");
 	daemon_wait_log(f, "reload accepted");
+	assert_false(daemon_logged(f, ": info:    "));
 }
 
 static void
