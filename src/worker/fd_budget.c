@@ -3,6 +3,14 @@
 
 #include <sys/resource.h>
 
+uint32_t
+fd_budget_base(uint32_t limit)
+{
+	return limit < FD_BUDGET_LISTENERS_FROM
+		   ? FD_BUDGET_BASE
+		   : FD_BUDGET_BASE + FD_BUDGET_LISTENERS;
+}
+
 void
 fd_budget_init(struct fd_budget *b, uint32_t n_listeners)
 {
@@ -15,9 +23,7 @@ fd_budget_init(struct fd_budget *b, uint32_t n_listeners)
 	}
 	b->limit = rl.rlim_cur > UINT32_MAX / 2 ? UINT32_MAX / 2
 						: (uint32_t)rl.rlim_cur;
-	b->base = FD_BUDGET_BASE;
-	if (b->limit >= FD_BUDGET_LISTENERS_FROM)
-		b->base += FD_BUDGET_LISTENERS;
+	b->base = fd_budget_base(b->limit);
 	b->used = b->base + n_listeners;
 }
 

@@ -27,6 +27,8 @@ struct fd_budget {
 /* Raises the soft limit to the hard one and reads it. n_listeners sockets are
  * taken from it at once. */
 void fd_budget_init(struct fd_budget *b, uint32_t n_listeners);
+/* Of that limit, what is never for flows. */
+uint32_t fd_budget_base(uint32_t limit);
 /* Flows that fit when there are no pipes. */
 uint32_t fd_budget_max_flows(const struct fd_budget *b);
 
