@@ -26,7 +26,7 @@ ending_mark(struct worker *w, uint16_t slot, enum flow_end_reason reason)
 void
 ending_spare(struct flow *f)
 {
-	struct worker *w = f->listener->worker;
+	struct worker *w = flow_worker(f);
 
 	if (!f->ending)
 		return;

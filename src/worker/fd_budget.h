@@ -9,12 +9,14 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "nlb/conf.h"
+
 /* loop, channel, scoreboard, lock, stdio, and descriptors in transit */
 #define FD_BUDGET_BASE 28
 /* Under a limit of some size, all listeners that a config may have, twice: a
  * reload brings new sockets before the old ones go, and a worker full of flows
  * must be able to take them. */
-#define FD_BUDGET_LISTENERS 100
+#define FD_BUDGET_LISTENERS (2 * CONF_LISTENERS_MAX)
 #define FD_BUDGET_LISTENERS_FROM 1024
 #define FD_BUDGET_PER_FLOW 2
 

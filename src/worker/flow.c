@@ -14,16 +14,7 @@
 
 #include "worker/tcp_segments.h"
 
-#define FLOW_OF(ptr, member) \
-	((struct flow *)((char *)(ptr)-offsetof(struct flow, member)))
-
 static void drive(struct flow *f);
-
-static struct worker *
-worker_of(const struct flow *f)
-{
-	return f->listener->worker;
-}
 
 /* The only writer of state. */
 static void
@@ -35,7 +26,7 @@ flow_set_state(struct flow *f, enum flow_state state)
 static struct sb_target_counters *
 target_counters(const struct flow *f)
 {
-	return &worker_of(f)->block->targets[f->target_slot];
+	return &flow_worker(f)->block->targets[f->target_slot];
 }
 
 void
@@ -57,7 +48,8 @@ flow_fill_record(const struct flow *f, struct flow_record *r)
 	    .state = f->state,
 	    .reason = f->reason,
 	    .retries = f->n_tried > 0 ? (uint8_t)(f->n_tried - 1) : 0,
-	    .worker = (uint8_t)atomic_load(&worker_of(f)->block->worker_index),
+	    .worker =
+		(uint8_t)atomic_load(&flow_worker(f)->block->worker_index),
 	};
 	flow_local_addr(f, &r->listener);
 }
@@ -130,7 +122,7 @@ enqueue(struct flow *f, struct flow_queue *queue, bool *flag)
 void
 flow_end(struct flow *f, enum flow_end_reason reason)
 {
-	struct worker *w = worker_of(f);
+	struct worker *w = flow_worker(f);
 	bool with_reset = flow_end_reason_class(reason) != FLOW_END_NORMAL;
 
 	if (f->state == FLOW_CLOSING)
@@ -212,7 +204,7 @@ all_acknowledged(const struct side *s)
 static void
 flush(struct flow *f)
 {
-	struct worker *w = worker_of(f);
+	struct worker *w = flow_worker(f);
 	struct side *dead = dead_side(f), *live = live_side(f);
 	struct pump *p =
 	    f->reset_by_client ? &f->client_to_target : &f->target_to_client;
@@ -252,7 +244,7 @@ flush(struct flow *f)
 static void
 begin_flush(struct flow *f, bool by_client)
 {
-	struct worker *w = worker_of(f);
+	struct worker *w = flow_worker(f);
 
 	f->reset_by_client = by_client;
 	flow_set_state(f, FLOW_FLUSHING);
@@ -294,7 +286,7 @@ pass_fin(struct flow *f, struct pump *p)
 	struct side *dst = from_client ? &f->target : &f->client;
 
 	p->state = PUMP_FINISHED;
-	pump_release(p, &worker_of(f)->pump_resources);
+	pump_release(p, &flow_worker(f)->pump_resources);
 	if (!f->fin_seen) {
 		f->fin_seen = true;
 		f->client_ended_first = from_client;
@@ -306,7 +298,7 @@ pass_fin(struct flow *f, struct pump *p)
 	}
 	if (shutdown(dst->fd, SHUT_WR) == -1)
 		side_set_error(dst, errno);
-	f->activity_ms = worker_of(f)->poller.now_ms;
+	f->activity_ms = flow_worker(f)->poller.now_ms;
 	return true;
 }
 
@@ -314,7 +306,7 @@ pass_fin(struct flow *f, struct pump *p)
 static bool
 drive_pump(struct flow *f, struct pump *p, struct side *src, struct side *dst)
 {
-	struct worker *w = worker_of(f);
+	struct worker *w = flow_worker(f);
 	uint64_t before = p->bytes;
 	enum pump_result result;
 
@@ -407,7 +399,7 @@ on_client_event(struct poll_item *item, uint32_t events)
 
 	side_note_events(&f->client, events);
 	if (f->state != FLOW_CONNECTING) {
-		enqueue(f, &worker_of(f)->busy, &f->in_busy);
+		enqueue(f, &flow_worker(f)->busy, &f->in_busy);
 		return;
 	}
 	/* The client is gone. With bytes left behind, the target shall still
@@ -427,7 +419,7 @@ on_target_event(struct poll_item *item, uint32_t events)
 		return;
 	}
 	side_note_events(&f->target, events);
-	enqueue(f, &worker_of(f)->busy, &f->in_busy);
+	enqueue(f, &flow_worker(f)->busy, &f->in_busy);
 }
 
 /* ---- the beginning ---------------------------------------------------- */
@@ -435,7 +427,7 @@ on_target_event(struct poll_item *item, uint32_t events)
 void
 flow_established(struct flow *f)
 {
-	struct worker *w = worker_of(f);
+	struct worker *w = flow_worker(f);
 
 	flow_set_state(f, FLOW_ESTABLISHED);
 	f->connect_us = (uint32_t)((uv_hrtime() - f->connect_start_ns) / 1000);

@@ -78,6 +78,16 @@ struct flow {
 	uint8_t ending_reason; /* enum flow_end_reason: then */
 };
 
+/* The flow that the member at ptr belongs to. */
+#define FLOW_OF(ptr, member) \
+	((struct flow *)((char *)(ptr)-offsetof(struct flow, member)))
+
+static inline struct worker *
+flow_worker(const struct flow *f)
+{
+	return f->listener->worker;
+}
+
 /* A client was accepted and may enter: takes fd and source. Connects. */
 void flow_accept(struct listener *l, int fd, const struct addr *client,
     struct source *source);

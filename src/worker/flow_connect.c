@@ -18,12 +18,6 @@
 #include "worker/client_source.h"
 #include "worker/ending.h"
 
-static struct worker *
-worker_of(const struct flow *f)
-{
-	return f->listener->worker;
-}
-
 static void
 set_target_options(int fd)
 {
@@ -44,8 +38,9 @@ drop_target_socket(struct flow *f)
 	f->target.fd = -1;
 	f->target.error = 0;
 	if (f->target_slot != SB_SLOT_NONE) {
-		sb_sub(
-		    &worker_of(f)->block->targets[f->target_slot].active_flows,
+		sb_sub(&flow_worker(f)
+			    ->block->targets[f->target_slot]
+			    .active_flows,
 		    1);
 		f->target_slot = SB_SLOT_NONE;
 	}
@@ -56,7 +51,7 @@ drop_target_socket(struct flow *f)
 static void
 tell_supervisor(const struct flow *f)
 {
-	struct worker *w = worker_of(f);
+	struct worker *w = flow_worker(f);
 	struct channel_connect_failed m = {.target_slot = f->target_slot};
 	struct sb_target_sum sum;
 
@@ -94,8 +89,8 @@ note_failure(struct flow *f, int err)
 	}
 	if (f->target_slot == SB_SLOT_NONE)
 		return;
-	sb_add(
-	    &worker_of(f)->block->targets[f->target_slot].connect_failures, 1);
+	sb_add(&flow_worker(f)->block->targets[f->target_slot].connect_failures,
+	    1);
 	tell_supervisor(f);
 }
 
@@ -109,7 +104,7 @@ is_shortage(int err)
 static void
 count_unallocated(const struct flow *f, uint32_t n)
 {
-	struct sb_block *b = worker_of(f)->block;
+	struct sb_block *b = flow_worker(f)->block;
 
 	sb_add(&f->listener->counters->port_allocation_errors, n);
 	sb_add(&b->targets[f->target_slot].port_allocation_errors, n);
@@ -132,8 +127,8 @@ connect_from(struct flow *f, const struct addr *source, int *out)
 	if (source != NULL)
 		rc = client_source_connect(fd, source, target);
 	else
-		rc = source_addresses_connect(
-		    &worker_of(f)->source_addresses, fd, target, &unallocated);
+		rc = source_addresses_connect(&flow_worker(f)->source_addresses,
+		    fd, target, &unallocated);
 	if (source != NULL && source->port == 0 && rc == -EADDRNOTAVAIL)
 		unallocated = 1;
 	if (unallocated > 0)
@@ -162,7 +157,7 @@ connect_as_client(struct flow *f, int *out)
 static int
 start_connect(struct flow *f)
 {
-	struct worker *w = worker_of(f);
+	struct worker *w = flow_worker(f);
 	int fd = -1;
 	int rc = f->as_client ? connect_as_client(f, &fd)
 			      : connect_from(f, NULL, &fd);
@@ -201,7 +196,7 @@ end_without_target(struct flow *f)
 static void
 wait_for_resources(struct flow *f)
 {
-	struct worker *w = worker_of(f);
+	struct worker *w = flow_worker(f);
 
 	drop_target_socket(f);
 	f->n_tried--;
@@ -216,7 +211,7 @@ is_budget_spent(const struct flow *f)
 	if (f->n_tried > 0 && f->n_tried >= f->connect_targets)
 		return true;
 	return f->connect_total_ms != 0 &&
-	       worker_of(f)->poller.now_ms >= f->connect_total_ms;
+	       flow_worker(f)->poller.now_ms >= f->connect_total_ms;
 }
 
 /* Does the flow go on after that failure? (ConnectRetryOn) What is our own lack
@@ -297,7 +292,7 @@ has_input(const struct side *s)
 static void
 count_unhealthy_routing(struct flow *f)
 {
-	struct sb_block *b = worker_of(f)->block;
+	struct sb_block *b = flow_worker(f)->block;
 
 	sb_add(&f->listener->counters->unhealthy_routing_flows, 1);
 	sb_add(&b->targets[f->target_slot].unhealthy_routing_flows, 1);
@@ -365,7 +360,8 @@ log_silence(const struct flow *f)
 	static struct log_limit limit = LOG_LIMIT(1);
 	char client[ADDR_IP_STRLEN], target[ADDR_STRLEN];
 
-	if (!f->as_client || !log_allowed(&limit, worker_of(f)->poller.now_ms))
+	if (!f->as_client ||
+	    !log_allowed(&limit, flow_worker(f)->poller.now_ms))
 		return;
 	addr_format_ip(&f->client_addr, client, sizeof(client));
 	log_warning("target %s does not answer the client address %s; with "
@@ -386,7 +382,7 @@ flow_connect_timeout(struct flow *f)
 	/* Answered while our loop was stalled: the event is on its way, and
 	 * the deadline was ours, not the target's. */
 	if (poll(&pfd, 1, 0) == 1) {
-		flow_rearm(f, worker_of(f)->poller.now_ms + WHEEL_TICK_MS);
+		flow_rearm(f, flow_worker(f)->poller.now_ms + WHEEL_TICK_MS);
 	} else {
 		log_silence(f);
 		failed(f, ETIMEDOUT);

@@ -17,7 +17,7 @@
 static struct sb_block *
 block_of(const struct flow *f)
 {
-	return f->listener->worker->block;
+	return flow_worker(f)->block;
 }
 
 /* NULL: the flow has no target (any more). */
@@ -50,7 +50,7 @@ sample_packets(struct flow *f)
 {
 	uint32_t in, out;
 
-	f->packets_ms = f->listener->worker->poller.now_ms;
+	f->packets_ms = flow_worker(f)->poller.now_ms;
 	if (tcp_segments(f->client.fd, &in, &out) < 0)
 		return;
 	/* The SYN-ACK left before the connection had a socket of its own. */
@@ -67,7 +67,7 @@ flow_count_bytes(struct flow *f, const struct pump *p, uint64_t before)
 
 	if (n == 0)
 		return;
-	f->activity_ms = f->listener->worker->poller.now_ms;
+	f->activity_ms = flow_worker(f)->poller.now_ms;
 	if (p == &f->client_to_target) {
 		sb_add(&l->client_to_target_bytes, n);
 		sb_add(&t->client_to_target_bytes, n);

@@ -7,20 +7,11 @@
 #include "worker/flow.h"
 #include "worker/worker.h"
 
-#define FLOW_OF(ptr, member) \
-	((struct flow *)((char *)(ptr)-offsetof(struct flow, member)))
-
-static struct worker *
-worker_of(const struct flow *f)
-{
-	return f->listener->worker;
-}
-
 void
 flow_arm(struct flow *f, uint64_t at_ms)
 {
 	f->timer_ms = at_ms;
-	wheel_add(&worker_of(f)->wheel, &f->timer, at_ms);
+	wheel_add(&flow_worker(f)->wheel, &f->timer, at_ms);
 }
 
 void
@@ -29,7 +20,7 @@ flow_rearm(struct flow *f, uint64_t at_ms)
 	/* An early look costs one call; moving the entry costs more. */
 	if (f->timer_ms <= at_ms)
 		return;
-	wheel_remove(&worker_of(f)->wheel, &f->timer);
+	wheel_remove(&flow_worker(f)->wheel, &f->timer);
 	flow_arm(f, at_ms);
 }
 

@@ -7,12 +7,6 @@
 #include "nlb/forward.h"
 #include "worker/flow.h"
 
-static struct worker *
-worker_of(const struct flow *f)
-{
-	return f->listener->worker;
-}
-
 static bool
 was_tried(const struct flow *f, uint16_t slot)
 {
@@ -26,7 +20,7 @@ uint32_t
 flow_target_flags(const struct flow *f, uint16_t slot)
 {
 	return atomic_load_explicit(
-	    &worker_of(f)->sb->targets[slot].flags, memory_order_relaxed);
+	    &flow_worker(f)->sb->targets[slot].flags, memory_order_relaxed);
 }
 
 /* The group that was chosen for f; not with FLOW_NO_FORWARD. */
@@ -41,7 +35,7 @@ static bool
 is_full(const struct flow *f, const struct group *g, uint32_t index)
 {
 	return g->max_flows[index] != CONF_NO_LIMIT &&
-	       scoreboard_target_active(worker_of(f)->sb, g->slots[index]) >=
+	       scoreboard_target_active(flow_worker(f)->sb, g->slots[index]) >=
 		   g->max_flows[index];
 }
 
@@ -64,7 +58,7 @@ is_usable(void *arg, uint32_t index)
 static bool
 take_target(struct flow *f, int index)
 {
-	struct worker *w = worker_of(f);
+	struct worker *w = flow_worker(f);
 	const struct group *g = forward_of(f)->group;
 
 	if (!scoreboard_target_enter(
@@ -134,7 +128,7 @@ choose_first_group(struct flow *f)
 	f->last_resort = false;
 	choose_group(f);
 	if (f->connect_total_ms == 0 && f->forward != FLOW_NO_FORWARD)
-		f->connect_total_ms = worker_of(f)->poller.now_ms +
+		f->connect_total_ms = flow_worker(f)->poller.now_ms +
 				      forward_of(f)->group->connect_total_ms;
 }
 

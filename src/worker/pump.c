@@ -396,7 +396,7 @@ move_some(struct pump *p, struct side *src, struct side *dst,
 }
 
 static enum pump_result
-stopped(const struct side *src, const struct side *dst, enum step step)
+stopped(const struct side *dst, enum step step)
 {
 	switch (step) {
 	case STEP_EOF:
@@ -409,7 +409,6 @@ stopped(const struct side *src, const struct side *dst, enum step step)
 	case STEP_OK:
 		break;
 	}
-	(void)src;
 	return PUMP_BLOCKED;
 }
 
@@ -424,7 +423,7 @@ pump_run(struct pump *p, struct side *src, struct side *dst,
 		enum step step = drain(p, dst, res);
 
 		if (step != STEP_OK)
-			return stopped(src, dst, step);
+			return stopped(dst, step);
 		if (dst->error != 0)
 			return PUMP_DST_RESET;
 		if (!src->readable || !dst->writable) {
@@ -437,6 +436,6 @@ pump_run(struct pump *p, struct side *src, struct side *dst,
 		step = move_some(p, src, dst, res, &moved);
 		total += moved;
 		if (step != STEP_OK)
-			return stopped(src, dst, step);
+			return stopped(dst, step);
 	}
 }
