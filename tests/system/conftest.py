@@ -9,9 +9,10 @@ import pytest
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
 from lab.daemon import NLBD, Daemon  # noqa: E402
-from lab.ini import HEALTH_PORT  # noqa: E402
-from lab.netns import Network  # noqa: E402
-from lab.peers import HealthResponder  # noqa: E402
+from lab.ini import HEALTH_PORT, TARGET_PORT  # noqa: E402
+from lab.load import EchoTargets  # noqa: E402
+from lab.netns import TARGET4, Network  # noqa: E402
+from lab.peers import HealthResponder, Target  # noqa: E402
 
 DEFAULT_DEADLINE_S = 60
 
@@ -53,6 +54,20 @@ def health(network):
     responder = HealthResponder(network.server, HEALTH_PORT)
     yield responder
     responder.close()
+
+
+@pytest.fixture
+def target(network):
+    """The first target's address, listening: the test accepts by hand."""
+    with Target(network.server, TARGET4[0], TARGET_PORT) as target:
+        yield target
+
+
+@pytest.fixture
+def echo(request, network):
+    """Echo servers on the addresses that the module names ECHO."""
+    with EchoTargets(network, request.module.ECHO, TARGET_PORT) as targets:
+        yield targets
 
 
 @pytest.fixture

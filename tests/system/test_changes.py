@@ -14,7 +14,6 @@ import pytest
 
 from lab import ini
 from lab.daemon import NLBCTL, NLBD, scaled
-from lab.load import EchoTargets
 from lab.netns import TARGET4
 from lab.peers import connect
 from lab.wait import wait_until
@@ -23,17 +22,12 @@ EX_DATAERR, EX_UNAVAILABLE, EX_CONFIG = 65, 69, 78
 NOBODY = 65534
 THREE = TARGET4[:3]
 IN_SERVICE = ("initial", "healthy", "unhealthy", "unhealthy.draining")
+ECHO = THREE
 
 
 def config(addresses=THREE[:2], **node):
     return ini.base(addresses, health_port="traffic-port",
                     MaxFlowsPerSource=0, **node)
-
-
-@pytest.fixture
-def echo(network):
-    with EchoTargets(network, THREE, ini.TARGET_PORT) as targets:
-        yield targets
 
 
 def register(nlbd, *targets, group="smtp", more=()):

@@ -6,7 +6,7 @@ import pytest
 
 from lab import http, ini
 from lab.browser import Browser
-from lab.load import EchoTargets, Load
+from lab.load import Load
 from lab.netns import FRONT4, TARGET4
 from lab.wait import wait_until
 
@@ -17,12 +17,7 @@ LOOKS = [(width, scheme) for width in (1280, 360)
          for scheme in ("light", "dark")]
 # Where a person finds what the page looked like.
 PICTURES = os.environ.get("NLBD_PICTURES")
-
-
-@pytest.fixture
-def echo(network):
-    with EchoTargets(network, TARGET4[:3], ini.TARGET_PORT) as targets:
-        yield targets
+ECHO = TARGET4[:3]
 
 
 @pytest.fixture

@@ -27,12 +27,6 @@ def nlbd(network, health):
 
 
 @pytest.fixture
-def target(network):
-    with Target(network.server, TARGET4[0], ini.TARGET_PORT) as target:
-        yield target
-
-
-@pytest.fixture
 def flow(network, nlbd, target):
     """(client, target) of one flow through nlbd."""
     with connect(network.client, nlbd.address) as client, \

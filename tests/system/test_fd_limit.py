@@ -7,7 +7,7 @@ import pytest
 from lab import ini
 from lab.daemon import scaled
 from lab.live import live_flows
-from lab.load import EchoTargets, sessions
+from lab.load import sessions
 from lab.netns import CLIENT4, FRONT4, TARGET4
 from lab.peers import connect
 from lab.wait import wait_until
@@ -17,12 +17,7 @@ CLIENTS = 120
 GREETING = len("220 10.20.0.10\r\n")
 
 pytestmark = pytest.mark.quick
-
-
-@pytest.fixture
-def echo(network):
-    with EchoTargets(network, TARGET4[:1], ini.TARGET_PORT) as targets:
-        yield targets
+ECHO = TARGET4[:1]
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from lab import flow_formats, ini
 from lab.daemon import REPOSITORY
 from lab.load import EchoTargets, Load
 from lab.netns import CLIENT4, FRONT4, FRONT6, TARGET4
-from lab.peers import FIN, Target, connect, reset_at_once, stream
+from lab.peers import FIN, connect, reset_at_once, stream
 from lab.wait import wait_until
 
 pytestmark = pytest.mark.quick
@@ -21,12 +21,6 @@ LOGROTATE = REPOSITORY / "config" / "logrotate" / "nlbd"
 # Bytes to and from the target of each flow.
 AMOUNTS = [(0, 0), (1, 0), (0, 1), (11, 70_000), (300_001, 12),
            (2_000_003, 1_500_007)]
-
-
-@pytest.fixture
-def target(network):
-    with Target(network.server, TARGET4[0], ini.TARGET_PORT) as target:
-        yield target
 
 
 def play(network, target, address, amounts):

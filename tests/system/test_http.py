@@ -9,7 +9,7 @@ import pytest
 
 from lab import http, ini
 from lab.daemon import scaled
-from lab.load import EchoTargets, sessions
+from lab.load import sessions
 from lab.netns import FRONT4, FRONT6, TARGET4
 from lab.peers import connect
 from lab.wait import wait_until
@@ -19,6 +19,7 @@ HALF_OPEN = 1000
 LINE_MAX = 1 << 30
 
 pytestmark = pytest.mark.quick
+ECHO = TARGET4[:2]
 
 
 def config(listen=LISTEN, **group):
@@ -26,12 +27,6 @@ def config(listen=LISTEN, **group):
                         HttpListen=listen)
     sections[ini.GROUP].update(group)
     return sections
-
-
-@pytest.fixture
-def echo(network):
-    with EchoTargets(network, TARGET4[:2], ini.TARGET_PORT) as targets:
-        yield targets
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ import threading
 import pytest
 
 from lab import ini
-from lab.load import EchoTargets
 from lab.netns import CLIENT4, TARGET4
 from lab.peers import FIN, connect
 from lab.wait import wait_until
@@ -15,12 +14,7 @@ WORKERS = 4
 LIMIT, OWN_LIMIT = 5, 3  # of the group, and of one target
 PLACES = LIMIT + OWN_LIMIT
 CLIENTS = 60
-
-
-@pytest.fixture
-def echo(network):
-    with EchoTargets(network, TARGET4[:2], ini.TARGET_PORT) as targets:
-        yield targets
+ECHO = TARGET4[:2]
 
 
 def config():

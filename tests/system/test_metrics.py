@@ -9,7 +9,7 @@ from lab import ini
 from lab.capture import Capture
 from lab.load import EchoTargets, sessions
 from lab.netns import CLIENT4, TARGET4
-from lab.peers import RST, Target, connect, reset_at_once, stream
+from lab.peers import RST, connect, reset_at_once, stream
 from lab.wait import wait_until
 
 LISTENER = {"Listener": "submission"}
@@ -18,12 +18,6 @@ TARGET = {"Target": f"{TARGET4[0]}:{ini.TARGET_PORT}"}
 # Where a flow's counters stand: how to ask for each.
 PLACES = [("load-balancer", {}), ("zone", {"AvailabilityZone": "zone-a"}),
           ("listener", LISTENER), ("target-group", GROUP), ("target", TARGET)]
-
-
-@pytest.fixture
-def target(network):
-    with Target(network.server, TARGET4[0], ini.TARGET_PORT) as target:
-        yield target
 
 
 @contextlib.contextmanager

@@ -12,6 +12,7 @@ from lab.wait import wait_until
 
 NAME = "mail.example.test"
 A, B, C = TARGET4[:3]
+ECHO = [A, B, C]
 
 
 def config(dns, name=NAME, **changes):
@@ -22,12 +23,6 @@ def config(dns, name=NAME, **changes):
     sections[ini.GROUP].update(
         {key.replace("__", "."): value for key, value in changes.items()})
     return sections
-
-
-@pytest.fixture
-def echo(network):
-    with EchoTargets(network, [A, B, C], ini.TARGET_PORT) as targets:
-        yield targets
 
 
 @pytest.fixture

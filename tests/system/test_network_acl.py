@@ -34,12 +34,6 @@ def edge(sections):
                     in_100=acl_rule("192.0.2.0/24", "allow"))
 
 
-@pytest.fixture
-def target(network):
-    with Target(network.server, TARGET4[0], ini.TARGET_PORT) as target:
-        yield target
-
-
 @pytest.mark.quick
 def test_the_kernel_drops_what_the_acl_denies(network, start_nlbd, target):
     nlbd = start_nlbd(edge(config("192.0.2.0/24", "2001:db8::/64")))

@@ -16,6 +16,7 @@ from lab.wait import wait_until
 
 pytestmark = pytest.mark.quick
 GREETING = len("220 10.20.0.10\r\n")
+ECHO = TARGET4[:2]
 
 
 def config(addresses=TARGET4[:2], **group):
@@ -23,12 +24,6 @@ def config(addresses=TARGET4[:2], **group):
                         HttpListen=f"{FRONT4}:{http.PORT}")
     sections[ini.GROUP].update(group)
     return sections
-
-
-@pytest.fixture
-def echo(network):
-    with EchoTargets(network, TARGET4[:2], ini.TARGET_PORT) as targets:
-        yield targets
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from lab import http, ini
-from lab.load import EchoTargets, Load, sessions
+from lab.load import Load, sessions
 from lab.netns import FRONT4, TARGET4
 from lab.prometheus import Prometheus, counters, parse, promtool, types
 from lab.wait import wait_until
@@ -15,6 +15,7 @@ from lab.wait import wait_until
 LISTEN = f"{FRONT4}:{http.PORT}"
 OPEN_METRICS = "application/openmetrics-text; version=1.0.0"
 GROUP = 'target_group="smtp"'
+ECHO = TARGET4[:3]
 
 
 def config(*addresses):
@@ -23,12 +24,6 @@ def config(*addresses):
     # A removed target is gone at once, and its counts with it.
     sections[ini.GROUP]["deregistration_delay.timeout_seconds"] = 0
     return sections
-
-
-@pytest.fixture
-def echo(network):
-    with EchoTargets(network, TARGET4[:3], ini.TARGET_PORT) as targets:
-        yield targets
 
 
 @pytest.fixture

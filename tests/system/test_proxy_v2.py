@@ -1,10 +1,7 @@
 """PROXY protocol v2 towards real receivers: they learn the client's address,
 and nobody waits for anybody."""
-import contextlib
 import pathlib
-import socket
 import tempfile
-import threading
 
 import pytest
 
@@ -12,7 +9,7 @@ from lab import ini, mail, proxy_v2
 from lab.capture import SYN, Capture
 from lab.daemon import Daemon
 from lab.netns import BACK4, CLIENT4, CLIENT6, FRONT4, FRONT6, TARGET4
-from lab.peers import FIN, Target, connect
+from lab.peers import FIN, connect
 from lab.process import Process
 from lab.wait import wait_until
 
@@ -38,12 +35,6 @@ def checked_at_traffic_port(address):
 @pytest.fixture
 def nlbd(start_nlbd):
     return start_nlbd(config())
-
-
-@pytest.fixture
-def target(network):
-    with Target(network.server, TARGET4[0], ini.TARGET_PORT) as target:
-        yield target
 
 
 # -- bytes

@@ -8,7 +8,7 @@ import pytest
 
 from lab import ini
 from lab.daemon import scaled
-from lab.load import EchoTargets, Load, sessions
+from lab.load import Load, sessions
 from lab.netns import FRONT4, TARGET4
 from lab.peers import connect
 from lab.wait import wait_until
@@ -16,6 +16,7 @@ from lab.wait import wait_until
 OTHER_PORT = ini.PORT + 7
 PER_RELOAD = 60  # flows
 POSITION = r"nlbd\.ini:(\d+):(\d+): error: "
+ECHO = TARGET4[:3]
 
 
 def config(targets=TARGET4[:2], listeners=1, **node):
@@ -25,12 +26,6 @@ def config(targets=TARGET4[:2], listeners=1, **node):
         sections[f"listener extra-{n}"] = sections[ini.LISTENER] | {
             "Port": OTHER_PORT}
     return sections
-
-
-@pytest.fixture
-def echo(network):
-    with EchoTargets(network, TARGET4[:3], ini.TARGET_PORT) as targets:
-        yield targets
 
 
 def new_flows(nlbd):

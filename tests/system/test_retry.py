@@ -3,18 +3,12 @@ health checks go well."""
 import pytest
 
 from lab import ini
-from lab.load import EchoTargets
 from lab.netns import TARGET4
 from lab.peers import RST, connect
 
 FLOWS = 40
-
-
-@pytest.fixture
-def echo(network):
-    """Only the first target listens; the checks go elsewhere."""
-    with EchoTargets(network, TARGET4[:1], ini.TARGET_PORT) as targets:
-        yield targets
+# Only the first target listens; the checks go elsewhere.
+ECHO = TARGET4[:1]
 
 
 def outcome(network, nlbd):

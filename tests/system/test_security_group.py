@@ -34,12 +34,6 @@ def both_listed(**kwargs):
     return config(f"{LISTED[4]}/32", f"{LISTED[6]}/128", **kwargs)
 
 
-@pytest.fixture
-def target(network):
-    with Target(network.server, TARGET4[0], ini.TARGET_PORT) as target:
-        yield target
-
-
 def assert_served(network, target, family, source):
     """A flow from the source works both ways; returns its two peers."""
     client = connect(network.client, FRONT[family], source)

@@ -7,7 +7,7 @@ import pytest
 
 from lab import http, ini
 from lab.live import live_flows
-from lab.load import EchoTargets, Load, sessions
+from lab.load import Load, sessions
 from lab.netns import FRONT4, TARGET4
 from lab.process import Process
 from lab.prometheus import parse
@@ -24,12 +24,7 @@ STRAY = ("SIGPIPE", "SIGCHLD", "SIGURG", "SIGWINCH", "SIGUSR1", "SIGUSR2",
          "SIGCONT", "SIGXFSZ")
 # To a worker alone: the supervisor decides over its life.
 STRAY_WORKER = (*STRAY, "SIGTERM", "SIGINT", "SIGHUP")
-
-
-@pytest.fixture
-def echo(network):
-    with EchoTargets(network, TARGET4[:1], ini.TARGET_PORT) as targets:
-        yield targets
+ECHO = TARGET4[:1]
 
 
 def test_stray_signals_end_nothing(network, start_nlbd, echo):

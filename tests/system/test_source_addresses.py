@@ -7,7 +7,6 @@ import pytest
 
 from lab import ini
 from lab.live import live_flows
-from lab.load import EchoTargets
 from lab.netns import BACK4, BACK6, TARGET4, TARGET6
 from lab.peers import RST, connect
 from lab.wait import wait_until
@@ -21,6 +20,7 @@ TARGETS4, TARGETS6 = TARGET4[:3], TARGET6[:3]
 FIRST_PORT = itertools.count(2000, 100)
 
 pytestmark = pytest.mark.quick
+ECHO = TARGETS4 + TARGETS6
 
 
 @pytest.fixture
@@ -40,13 +40,6 @@ def few_ports(network):
     network.nlbd.sysctl(key, before)
     network.nlbd.ip("address", "del", f"{EXTRA4}/24", "dev", "back")
     network.nlbd.ip("address", "del", f"{EXTRA6}/64", "dev", "back")
-
-
-@pytest.fixture
-def echo(network):
-    with EchoTargets(network, TARGETS4 + TARGETS6,
-                     ini.TARGET_PORT) as targets:
-        yield targets
 
 
 def config(*sources, targets=TARGETS4, **options):

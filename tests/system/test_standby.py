@@ -4,10 +4,11 @@ import pytest
 
 from lab import ini
 from lab.live import live_flows
-from lab.load import EchoTargets, Load, sessions
+from lab.load import Load, sessions
 from lab.netns import TARGET4
 
 ACTIVE, STANDBY = TARGET4[:2], TARGET4[2]
+ECHO = [*ACTIVE, STANDBY]
 
 
 def config(**group):
@@ -16,13 +17,6 @@ def config(**group):
     sections[ini.GROUP]["Target.far"] = f"Id={STANDBY},Standby=true"
     sections[ini.GROUP].update(group)
     return sections
-
-
-@pytest.fixture
-def echo(network):
-    with EchoTargets(network, [*ACTIVE, STANDBY],
-                     ini.TARGET_PORT) as targets:
-        yield targets
 
 
 def group(nlbd):

@@ -10,6 +10,7 @@ from lab.wait import stays_so, wait_until
 
 THREE = TARGET4[:3]
 SEPARATE_HEALTH_PORT = 2600
+ECHO = THREE
 
 
 def config(*addresses, health_port="traffic-port", **group):
@@ -18,12 +19,6 @@ def config(*addresses, health_port="traffic-port", **group):
     sections[ini.GROUP].update(
         {key.replace("__", "."): value for key, value in group.items()})
     return sections
-
-
-@pytest.fixture
-def echo(network):
-    with EchoTargets(network, THREE, ini.TARGET_PORT) as targets:
-        yield targets
 
 
 @pytest.fixture

@@ -18,12 +18,6 @@ SCANS = scaled(3000, 500)
 TCP_CLOSE = 7  # tcp_info.tcpi_state
 
 
-@pytest.fixture
-def target(network):
-    with Target(network.server, TARGET4[0], ini.TARGET_PORT) as target:
-        yield target
-
-
 def tcp_state(peer):
     return peer.sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0]
 

@@ -4,10 +4,11 @@ import pytest
 
 from lab import ini
 from lab.live import live_flows
-from lab.load import EchoTargets, sessions
+from lab.load import sessions
 from lab.netns import TARGET4
 
 BLUE, GREEN = TARGET4[:2], TARGET4[2:4]
+ECHO = BLUE + GREEN
 
 
 def config(actions):
@@ -18,12 +19,6 @@ def config(actions):
            if not k.startswith("Target.")},
         **ini.targets(*GREEN)}
     return sections
-
-
-@pytest.fixture
-def echo(network):
-    with EchoTargets(network, BLUE + GREEN, ini.TARGET_PORT) as targets:
-        yield targets
 
 
 @pytest.fixture

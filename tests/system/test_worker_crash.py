@@ -9,7 +9,7 @@ import pytest
 
 from lab import ini
 from lab.daemon import SERVING, scaled
-from lab.load import EchoTargets, Load, sessions
+from lab.load import Load, sessions
 from lab.netns import CLIENT4, TARGET4
 from lab.peers import connect
 from lab.wait import wait_until
@@ -17,17 +17,12 @@ from lab.wait import wait_until
 HELD = 16
 QUICK_S = 1.1
 REPLACED_S = 1.0  # the design says 0.1; the machine is shared
+ECHO = TARGET4[:2]
 
 
 def config(workers=4):
     return ini.base(TARGET4[:2], health_port="traffic-port", workers=workers,
                     MaxFlowsPerSource=0)
-
-
-@pytest.fixture
-def echo(network):
-    with EchoTargets(network, TARGET4[:2], ini.TARGET_PORT) as targets:
-        yield targets
 
 
 class Held:

@@ -5,12 +5,13 @@ import pytest
 from lab import ini
 from lab.capture import Capture
 from lab.live import live_flows
-from lab.load import EchoTargets, sessions
+from lab.load import sessions
 from lab.netns import TARGET4
 
 OWN, ANY, FOREIGN = THREE = TARGET4[:3]
 ATTRIBUTE = "load_balancing.cross_zone.enabled"
 UNUSED = ("unused", "Target.NotInUse")
+ECHO = THREE
 
 
 def config(cross_zone, group=None):
@@ -24,12 +25,6 @@ def config(cross_zone, group=None):
     if group is not None:
         sections[ini.GROUP][ATTRIBUTE] = group
     return sections
-
-
-@pytest.fixture
-def echo(network):
-    with EchoTargets(network, THREE, ini.TARGET_PORT) as targets:
-        yield targets
 
 
 def description(nlbd, address):
