@@ -39,6 +39,7 @@ def flood(run, to, values):
 
 
 def ask(run, to):
+    """Exchanges at a fixed rate: their times."""
     result = run.peers.nlbbench(
         to, "pingpong", "--rate", RATE, "--flows", 50, "--warm-up", 0.5,
         "--duration", run.options.seconds)

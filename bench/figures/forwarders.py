@@ -134,6 +134,7 @@ class Dnat(Direct):
 class Nlbd(Forwarder):
     name = "nlbd"
     first_port = 20100
+    http = FRONT, 20190
 
     def __init__(self, topology, build, workers=1):
         super().__init__(topology, workers)
@@ -163,6 +164,7 @@ class Nlbd(Forwarder):
             f"Workers = {self.workers}",
             "MaxFlowsPerSource = 0",
             f"AdminSocket = {directory}/nlbd.sock",
+            "HttpListen = {}:{}".format(*self.http),
             "DrainTimeoutSeconds = 0",
         ]
         config = directory / "nlbd.ini"

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 
+from .admin import measure_admin
 from .flood import measure_flood
 from .forwarders import HAProxy, Nginx, Nlbd
 from .processes import Process, machine_busy_ns, rss_bytes, slab_bytes
@@ -328,5 +329,6 @@ PARTS = {
                               "flow_rounds"),
     "workers": measure_workers,
     "flood": measure_flood,
+    "admin": measure_admin,
     "scale": measure_scale,  # gives rules, targets and reload
 }

@@ -43,6 +43,16 @@ FIGURES = [
      "us"),
     ("flood", "flood_p99_us", "64-byte exchange at 500 /s, p99, during the "
      "flood", "us"),
+    ("admin", "tries_per_s", "abuse of the admin interface: tries", "/s"),
+    ("admin", "refused", "of those that ended, refused as they should be",
+     "share"),
+    ("admin", "supervisor_cpu_ms_per_s", "supervisor's CPU under this abuse",
+     "ms/s"),
+    ("admin", "grown_kib", "supervisor's memory, grown by this abuse", "KiB"),
+    ("admin", "quiet_p99_us", "64-byte exchange at 500 /s, p99, no abuse",
+     "us"),
+    ("admin", "abused_p99_us", "64-byte exchange at 500 /s, p99, during the "
+     "abuse", "us"),
     ("rules", "cpu_us_per_flow", "worker's CPU per new flow, by "
      "security-group rules", "us"),
     ("targets", "cpu_us_per_flow", "worker's CPU per new flow, by targets",
@@ -159,6 +169,11 @@ GOALS = [
          title="denied SYNs dropped by the kernel, share"),
     Goal("flood", "p99_ratio", "most", 1.05,
          title="p99 of allowed clients, during the flood beside before"),
+    Goal("admin", "p99_ratio", "most", 1.10,
+         title="p99 of forwarding, while the admin interface is abused "
+         "beside before"),
+    Goal("admin", "refused", "least", 1,
+         title="abuse of the admin interface that is refused, share"),
     FlatGoal("rules", "cpu_us_per_flow", "most", 1.10,
              title="cost of a new flow, 10,000 rules beside one"),
     Goal("reload", "reload_alone_ms", "most", 50,

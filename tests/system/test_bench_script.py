@@ -30,7 +30,8 @@ def test_short_run_writes_tables_json_csv_and_plots(tmp_path):
     done = subprocess.run(
         [sys.executable, SCRIPT, "--quick", "--rounds", "1", "--build", BUILD,
          "--out", tmp_path, "--only", "session", "--only", "pingpong",
-         "--only", "syscalls", "--only", "memory", "--only", "flood"],
+         "--only", "syscalls", "--only", "memory", "--only", "flood",
+         "--only", "admin"],
         capture_output=True, text=True, timeout=280, check=False)
     # 1: a goal is missed, as it may be on a busy machine.
     assert done.returncode in (0, 1), done.stdout + done.stderr
@@ -38,7 +39,7 @@ def test_short_run_writes_tables_json_csv_and_plots(tmp_path):
     assert "user memory per idle flow, B: at most 600" in done.stdout
     results = Results.load(tmp_path / "results.json")
     assert results.parts() == ["session", "pingpong", "syscalls", "memory",
-                               "flood"]
+                               "flood", "admin"]
     assert {"nlbd", "haproxy", "nginx", "direct", "nft-dnat",
             "socat"} <= set(results.forwarders("session"))
     for name in results.forwarders("session"):
@@ -47,6 +48,9 @@ def test_short_run_writes_tables_json_csv_and_plots(tmp_path):
     assert results.median("syscalls", "all", "nlbd") > 28
     assert results.median("flood", "dropped_by_kernel", "nlbd") == 1
     assert results.median("flood", "flood_cpu_ms_per_s", "nlbd") < 50
+    assert results.median("admin", "refused", "nlbd") == 1
+    assert results.median("admin", "tries_per_s", "nlbd") > 100
+    assert results.median("admin", "grown_kib", "nlbd") < 4096
     with open(tmp_path / "results.csv") as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == sum(len(r["values"]) for r in results.records)
