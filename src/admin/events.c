@@ -22,13 +22,15 @@ json_t *
 events_view(const struct events *e, uint64_t since)
 {
 	json_t *list = json_array();
-	uint64_t id = since;
+	uint64_t id = since, lost = 0;
 
 	/* An id of another daemon's life may lie ahead: then all are new. */
 	if (id > e->last_id)
 		id = 0;
-	if (e->last_id - id > EVENTS_MAX)
-		id = e->last_id - EVENTS_MAX;
+	if (e->last_id - id > EVENTS_MAX) {
+		lost = e->last_id - EVENTS_MAX - id;
+		id += lost;
+	}
 	while (++id <= e->last_id) {
 		const struct event *event = &e->ring[id % EVENTS_MAX];
 
@@ -41,6 +43,6 @@ events_view(const struct events *e, uint64_t since)
 			return NULL;
 		}
 	}
-	return json_pack(
-	    "{s:o, s:o}", "events", list, "last_id", view_uint(e->last_id));
+	return json_pack("{s:o, s:o, s:o}", "events", list, "last_id",
+	    view_uint(e->last_id), "lost", view_uint(lost));
 }

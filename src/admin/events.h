@@ -26,8 +26,9 @@ struct events {
 
 void events_add(
     struct events *e, uint64_t wall_ms, enum log_level level, const char *text);
-/* Those that are younger than the event since (0: all), oldest first, and the
- * last id. A new reference, or NULL when out of memory. */
+/* Those that are younger than the event since (0: all), oldest first, the last
+ * id, and how many younger ones are no longer kept. A new reference, or NULL
+ * when out of memory. */
 json_t *events_view(const struct events *e, uint64_t since);
 
 #endif

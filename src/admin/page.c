@@ -58,6 +58,21 @@ since_param(struct admin_request *request, uint64_t *since)
 	return false;
 }
 
+/* An answer with numbers that begin anew with each nlbd: which one it is. */
+static json_t *
+of_this_life(const struct admin_request *request, json_t *root)
+{
+	const struct admin_ops *ops = request->admin->ops;
+	struct admin_status status = {0};
+
+	ops->status(ops->owner, &status);
+	if (root == NULL ||
+	    view_put(root, "start_time_ms", view_uint(status.start_ms)))
+		return root;
+	json_decref(root);
+	return NULL;
+}
+
 void
 admin_handle_events(struct admin_request *request)
 {
@@ -65,7 +80,8 @@ admin_handle_events(struct admin_request *request)
 
 	if (since_param(request, &since))
 		admin_answer(request, MHD_HTTP_OK,
-		    events_view(request->admin->ops->events, since));
+		    of_this_life(request,
+			events_view(request->admin->ops->events, since)));
 }
 
 void

@@ -30,6 +30,12 @@
 		    "until the next reload: the file stays as it is" \
 	}
 
+#define PARAM_FOLLOW                                                     \
+	{                                                                \
+		"follow", NULL, "follow", COMMAND_FLAG | COMMAND_LETTER, \
+		    "goes on as they come, until Ctrl-C"                 \
+	}
+
 const struct command commands[] = {
     {
 	.verb = "status",
@@ -168,6 +174,14 @@ const struct command commands[] = {
 	.params = {{"by", "DIMENSION", "by", 0,
 		       "target-group, listener, target, zone or all"},
 	    {"metric-name", "NAME", "name", 0, "this metric only"}},
+    },
+    {
+	.verb = "events",
+	.help = "what nlbd said last in its log",
+	.run = verb_events,
+	.params = {PARAM_FOLLOW,
+	    {"since", "TIME|DURATION", "since", 0,
+		"from then on, in UTC, or 15m, 2h, 1d ago"}},
     },
     {
 	.verb = "health",

@@ -97,6 +97,8 @@ events_are_given_once_in_their_order(void **state)
 	    "<b>\xff second");
 	root = events(f, 1);
 	assert_i64(int_at(root, "last_id"), 2);
+	assert_i64(int_at(root, "lost"), 0);
+	assert_i64(int_at(root, "start_time_ms"), 1785578100000);
 	assert_u64(json_array_size(json_object_get(root, "events")), 1);
 	event = json_array_get(json_object_get(root, "events"), 0);
 	assert_i64(int_at(event, "id"), 2);
@@ -129,6 +131,7 @@ the_oldest_events_make_room(void **state)
 	first = json_array_get(json_object_get(root, "events"), 0);
 	assert_str(
 	    json_string_value(json_object_get(first, "message")), "event 11");
+	assert_i64(int_at(root, "lost"), 7);
 	json_decref(root);
 }
 

@@ -1,0 +1,232 @@
+/*
+ * The verbs of nlbctl that follow nlbd: what they show, what they miss and
+ * say so, and how they end.
+ */
+#include <signal.h>
+#include <stdio.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "nlbctl_fixture.h"
+#include "support/expect.h"
+
+/* In the server's process: what happens between two questions. */
+static void (*ask_status)(void *, struct admin_status *);
+static void (*happens)(struct admin_fake *, int n);
+
+static void
+status_between_questions(void *owner, struct admin_status *out)
+{
+	static int n;
+
+	ask_status(owner, out);
+	happens(owner, ++n);
+}
+
+static void
+between_questions(
+    struct admin_fake *fake, void (*what)(struct admin_fake *, int n))
+{
+	ask_status = fake->ops.status;
+	happens = what;
+	fake->ops.status = status_between_questions;
+}
+
+static void
+add_events(struct admin_fake *fake, int n)
+{
+	char text[32];
+
+	for (int i = 0; i < n; i++) {
+		snprintf(text, sizeof(text), "event %d",
+		    (int)fake->events.last_id + 1);
+		events_add(&fake->events,
+		    1785578400000 + fake->events.last_id * 1000,
+		    fake->events.last_id % 2 == 0 ? LOG_LEVEL_NOTICE
+						  : LOG_LEVEL_WARNING,
+		    text);
+	}
+}
+
+/* Ctrl-C for who asks: the test, which runs nlbctl in its own process. */
+static void
+interrupt(void)
+{
+	kill(getppid(), SIGINT);
+}
+
+/* ---- events ----------------------------------------------------------- */
+
+static void
+three_events(struct admin_fake *fake)
+{
+	add_events(fake, 2);
+	events_add(&fake->events, 1785578402000, LOG_LEVEL_ERROR, "bad\033[2J");
+}
+
+static void
+events_are_a_list_of_what_is_kept(void **state)
+{
+	struct nlbctl_fixture *f = *state;
+
+	nlbctl_start_server(f, three_events);
+	assert_i64(nlbctl_run_words(f, "events"), EX_OK);
+	assert_str(f->out, "2026-08-01T10:00:00Z notice  event 1\n"
+			   "2026-08-01T10:00:01Z warning event 2\n"
+			   "2026-08-01T10:00:02Z error   bad\\x1b[2J\n");
+	assert_i64(
+	    nlbctl_run_words(f, "events --since 2026-08-01T10:00:02Z -o json"),
+	    EX_OK);
+	assert_null(strstr(f->out, "event 2"));
+	assert_contains(f->out, "\"id\": 3,\n");
+	assert_i64(nlbctl_run_words(f, "events --since 2026-08-02"), EX_OK);
+	assert_str(f->out, "No events.\n");
+	assert_str(f->err, "");
+	assert_i64(nlbctl_run_words(f, "events --since later"), EX_USAGE);
+	assert_contains(f->err, "nlbctl: --since is a time in UTC");
+}
+
+static void
+many_events(struct admin_fake *fake)
+{
+	add_events(fake, EVENTS_MAX + 5);
+}
+
+static void
+events_that_are_no_longer_kept_are_missed_aloud(void **state)
+{
+	struct nlbctl_fixture *f = *state;
+
+	nlbctl_start_server(f, many_events);
+	assert_i64(nlbctl_run_words(f, "events --since 2026-08-01"), EX_OK);
+	assert_contains(
+	    f->err, "events before 2026-08-01T10:00:05Z are not kept here");
+	assert_i64(
+	    nlbctl_run_words(f, "events --since 2026-08-01T10:01:00Z"), EX_OK);
+	assert_str(f->err, "");
+}
+
+static void
+one_by_one(struct admin_fake *fake, int n)
+{
+	if (n <= 3)
+		add_events(fake, 1);
+	else
+		interrupt();
+}
+
+static void
+follow_one_by_one(struct admin_fake *fake)
+{
+	add_events(fake, 20);
+	between_questions(fake, one_by_one);
+}
+
+static void
+following_goes_on_without_gaps_or_repeats(void **state)
+{
+	struct nlbctl_fixture *f = *state;
+	char *line;
+
+	nlbctl_start_server(f, follow_one_by_one);
+	assert_i64(nlbctl_run_words(f, "events --follow"), EX_OK);
+	assert_str(f->err, "");
+	line = f->out;
+	for (int i = 11; i <= 23; i++) {
+		char want[32];
+
+		snprintf(want, sizeof(want), " event %d\n", i);
+		assert_contains(line, want);
+		line = strchr(line, '\n') + 1;
+		assert_i64(strncmp(line - strlen(want), want, strlen(want)), 0);
+	}
+	assert_str(line, "");
+}
+
+static void
+a_flood(struct admin_fake *fake, int n)
+{
+	if (n == 1)
+		add_events(fake, EVENTS_MAX + 7);
+	else
+		interrupt();
+}
+
+static void
+follow_a_flood(struct admin_fake *fake)
+{
+	add_events(fake, 1);
+	between_questions(fake, a_flood);
+}
+
+static void
+following_says_what_it_lost(void **state)
+{
+	struct nlbctl_fixture *f = *state;
+
+	nlbctl_start_server(f, follow_a_flood);
+	assert_i64(nlbctl_run_words(f, "events -f -o json"), EX_OK);
+	assert_contains(f->err, "nlbctl: 7 records are lost: ");
+	assert_contains(f->out, "\"message\":\"event 1\"}\n"
+				"{\"notice\":\"lost\",\"count\":7}\n"
+				"{\"id\":9,");
+}
+
+static void
+a_restart(struct admin_fake *fake, int n)
+{
+	if (n == 1) {
+		fake->status.start_ms++;
+		fake->events.last_id = 0;
+		add_events(fake, 2);
+	} else if (n == 3) {
+		interrupt();
+	}
+}
+
+static void
+follow_a_restart(struct admin_fake *fake)
+{
+	add_events(fake, 2);
+	between_questions(fake, a_restart);
+}
+
+static void
+following_knows_another_nlbd_by_its_start(void **state)
+{
+	struct nlbctl_fixture *f = *state;
+
+	nlbctl_start_server(f, follow_a_restart);
+	assert_i64(nlbctl_run_words(f, "events -f -o json"), EX_OK);
+	assert_contains(f->err, "nlbctl: nlbd was restarted: ");
+	assert_contains(f->out, "\"message\":\"event 2\"}\n"
+				"{\"notice\":\"restarted\"}\n{\"id\":1,");
+}
+
+static void
+following_nobody_ends_at_once(void **state)
+{
+	struct nlbctl_fixture *f = *state;
+
+	assert_i64(nlbctl_run_words(f, "events --follow"), EX_UNAVAILABLE);
+	assert_contains(f->err, "nlbctl: cannot reach nlbd at ");
+	assert_str(f->out, "");
+}
+
+#define TEST(name) \
+	cmocka_unit_test_setup_teardown(name, nlbctl_setup, nlbctl_teardown)
+
+int
+main(void)
+{
+	const struct CMUnitTest nlbctl_follow[] = {
+	    TEST(events_are_a_list_of_what_is_kept),
+	    TEST(events_that_are_no_longer_kept_are_missed_aloud),
+	    TEST(following_goes_on_without_gaps_or_repeats),
+	    TEST(following_says_what_it_lost),
+	    TEST(following_knows_another_nlbd_by_its_start),
+	    TEST(following_nobody_ends_at_once),
+	};
+
+	return cmocka_run_group_tests(nlbctl_follow, NULL, NULL);
+}
