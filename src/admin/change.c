@@ -14,6 +14,7 @@
 #include <sys/socket.h>
 
 #include "base/log.h"
+#include "nlb/arn.h"
 
 /* One change on its way; all strings are its own. */
 struct admin_change {
@@ -298,17 +299,21 @@ take_change(struct admin_request *request, json_t *root)
 {
 	struct admin_change *change = request->change;
 	const char *section = "TargetGroup", *name;
+	enum arn_kind arn_kind = ARN_TARGET_GROUP;
+	char buf[ARN_MAX];
 	const json_t *runtime = json_object_get(root, "Runtime");
 
-	if (change->wanted.kind == CONF_CHANGE_LISTENER_ATTRIBUTES)
+	if (change->wanted.kind == CONF_CHANGE_LISTENER_ATTRIBUTES) {
 		section = "Listener";
+		arn_kind = ARN_LISTENER;
+	}
 	name = json_string_value(json_object_get(root, section));
 	if (name == NULL)
 		return refuse(request, "%s is the name of one", section);
 	if (runtime != NULL && !json_is_boolean(runtime))
 		return refuse(request, "Runtime is true or false");
 	change->runtime_only = json_is_true(runtime);
-	change->name = strdup(name);
+	change->name = strdup(arn_name(arn_kind, name, buf));
 	if (change->name == NULL)
 		return out_of_memory(request);
 	change->wanted.name = change->name;

@@ -95,42 +95,6 @@ handle_status(struct admin_request *request)
 	    view_status(request->admin->ops, include != NULL, now_ms(request)));
 }
 
-/* Reads target-group; answers and returns false when there is no such one. */
-static bool
-group_param(struct admin_request *request, const char **group)
-{
-	char escaped[256];
-
-	*group = admin_param(request, "target-group");
-	if (*group == NULL ||
-	    view_has_target_group(request->admin->ops, *group))
-		return true;
-	log_escape(escaped, sizeof(escaped), *group, strlen(*group));
-	admin_answer_error(request, MHD_HTTP_NOT_FOUND, "TargetGroupNotFound",
-	    "there is no target group '%s'", escaped);
-	return false;
-}
-
-static void
-handle_target_health(struct admin_request *request)
-{
-	const char *group;
-
-	if (group_param(request, &group))
-		admin_answer(request, MHD_HTTP_OK,
-		    view_target_health(request->admin->ops, group));
-}
-
-static void
-handle_targets(struct admin_request *request)
-{
-	const char *group;
-
-	if (group_param(request, &group))
-		admin_answer(request, MHD_HTTP_OK,
-		    view_targets(request->admin->ops, group, now_ms(request)));
-}
-
 static void
 handle_metric_list(struct admin_request *request)
 {
@@ -283,14 +247,6 @@ handle_metrics(struct admin_request *request)
 /* A later verb adds a row. GET rows answer HEAD too. */
 static const struct admin_route routes[] = {
     {"GET", "/v1/status", handle_status, {"include"}, false},
-    {"GET", "/v1/target-health", handle_target_health, {"target-group"}, false},
-    {"GET", "/v1/targets", handle_targets, {"target-group"}, false},
-    {"GET", "/v1/target-groups", admin_handle_target_groups, {"target-group"},
-	false},
-    {"GET", "/v1/target-group-attributes", admin_handle_target_group_attributes,
-	{"target-group"}, false},
-    {"GET", "/v1/listener-attributes", admin_handle_listener_attributes,
-	{"listener"}, false},
     {"GET", "/v1/flows", handle_flows, {"limit", "target", "listener"}, false},
     {"GET", "/v1/events", admin_handle_events, {"since"}, false},
     {"GET", "/v1/history", admin_handle_history, {"since"}, false},
@@ -315,13 +271,14 @@ static const struct admin_route routes[] = {
 static const struct admin_route *
 find_route(const char *path)
 {
-	size_t i;
+	const struct admin_route *route;
 
-	for (i = 0; i < sizeof(routes) / sizeof(routes[0]); i++) {
+	for (size_t i = 0; i < sizeof(routes) / sizeof(routes[0]); i++) {
 		if (strcmp(routes[i].path, path) == 0)
 			return &routes[i];
 	}
-	return admin_find_change_route(path);
+	route = admin_find_describe_route(path);
+	return route != NULL ? route : admin_find_change_route(path);
 }
 
 static bool

@@ -166,9 +166,7 @@ void admin_handle_change(struct admin_request *request);
 void admin_change_destroy(struct admin_change *change);
 
 /* describe.c */
-void admin_handle_target_groups(struct admin_request *request);
-void admin_handle_target_group_attributes(struct admin_request *request);
-void admin_handle_listener_attributes(struct admin_request *request);
+const struct admin_route *admin_find_describe_route(const char *path);
 
 /* probes.c */
 void admin_handle_healthz(struct admin_request *request);

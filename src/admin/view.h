@@ -13,6 +13,7 @@
 #include <jansson.h>
 
 #include "admin/admin.h"
+#include "nlb/arn.h"
 #include "nlb/metric.h"
 #include "nlb/zone_health.h"
 
@@ -40,13 +41,17 @@ json_t *view_flows(const struct admin_ops *ops,
 json_t *view_metrics(
     const struct admin_ops *ops, unsigned by, const struct metric *only);
 json_t *view_verdict(bool accepted, const char *text);
-/* As in the ELBv2 API: {"Attributes": [...]} of a listener or a target group;
- * index is the section's number in conf. {"TargetGroups": [...]}: NULL = all.
- */
+/* As in the ELBv2 API: {"Attributes": [...]} of the load balancer, a listener
+ * or a target group; index is the section's number in conf.
+ * {"TargetGroups": [...]}, {"Listeners": [...]}: NULL = all. */
 json_t *view_attributes(
     const struct conf *conf, enum conf_section_kind kind, size_t index);
 json_t *view_target_groups(
     const struct conf *conf, const struct conf_target_group *only);
+json_t *view_listeners(
+    const struct conf *conf, const struct conf_listener *only);
+json_t *view_load_balancers(const struct admin_ops *ops);
+json_t *view_arn(enum arn_kind kind, const struct conf *conf, const char *name);
 json_t *view_error(const char *code, const char *message);
 
 /* Is there such a group, in the config or among draining targets? */

@@ -74,12 +74,31 @@ setting(const struct conf *conf, const char *key, size_t index)
 	return view_text(conf_attribute_format(conf, a, index, text));
 }
 
+/* An array: of the one load balancer, when a listener forwards to the group. */
+static json_t *
+load_balancers_of(const struct conf *conf, size_t index)
+{
+	for (size_t i = 0; i < conf->n_listeners; i++) {
+		const struct conf_listener *l = &conf->listeners[i];
+
+		for (uint32_t j = 0; j < l->n_forwards; j++) {
+			if (l->forwards[j].group == index)
+				return json_pack(
+				    "[o]", view_arn(ARN_LOAD_BALANCER, conf,
+					       conf->lb.name));
+		}
+	}
+	return json_array();
+}
+
 static json_t *
 target_group(const struct conf *conf, size_t index)
 {
 	const struct conf_target_group *tg = &conf->target_groups[index];
 	json_t *group = json_pack(
-	    "{s:s, s:o, s:i, s:o, s:o, s:b, s:o, s:o, s:i, s:i, s:o, s:o}",
+	    "{s:o, s:s, s:o, s:i, s:o, s:o, s:b, s:o, s:o, s:i, s:i, s:o, s:o,"
+	    " s:o}",
+	    "TargetGroupArn", view_arn(ARN_TARGET_GROUP, conf, tg->name),
 	    "TargetGroupName", tg->name, "Protocol",
 	    setting(conf, "Protocol", index), "Port", (int)tg->port,
 	    "HealthCheckProtocol", setting(conf, "HealthCheckProtocol", index),
@@ -88,7 +107,8 @@ target_group(const struct conf *conf, size_t index)
 	    seconds(tg->check_interval_ms), "HealthCheckTimeoutSeconds",
 	    seconds(tg->check_timeout_ms), "HealthyThresholdCount",
 	    (int)tg->healthy_threshold_count, "UnhealthyThresholdCount",
-	    (int)tg->unhealthy_threshold_count, "TargetType",
+	    (int)tg->unhealthy_threshold_count, "LoadBalancerArns",
+	    load_balancers_of(conf, index), "TargetType",
 	    setting(conf, "TargetType", index), "IpAddressType",
 	    setting(conf, "IpAddressType", index));
 

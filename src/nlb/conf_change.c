@@ -43,10 +43,12 @@ const char *
 conf_attribute_format(const struct conf *conf, const struct conf_attribute *a,
     size_t index, char buf[CONF_TEXT_MAX])
 {
-	const void *base = &conf->target_groups[index];
+	const void *base = &conf->lb;
 
 	if (a->section == CONF_LISTENER)
 		base = &conf->listeners[index];
+	else if (a->section == CONF_TARGET_GROUP)
+		base = &conf->target_groups[index];
 	conf_type_format(conf, a, base, buf, CONF_TEXT_MAX);
 	return buf;
 }

@@ -46,10 +46,11 @@ int conf_change_apply(const struct conf *conf, const struct conf_change *change,
 const char *conf_change_verb(enum conf_change_kind kind);
 
 /* Is this a key of modify-target-group-attributes or
- * modify-listener-attributes? */
+ * modify-listener-attributes, or one that such a verb would have for the load
+ * balancer? */
 bool conf_attribute_is_attribute(const struct conf_attribute *a);
-/* The canonical text of a key of the listener or target group of this number.
- * Returns buf. */
+/* The canonical text of a key of the load balancer, or of the listener or
+ * target group of this number. Returns buf. */
 const char *conf_attribute_format(const struct conf *conf,
     const struct conf_attribute *a, size_t index, char buf[CONF_TEXT_MAX]);
 

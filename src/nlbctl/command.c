@@ -176,6 +176,20 @@ set_param(struct parser *parser, size_t i, const char *value)
 	return 0;
 }
 
+/* With -arn or -arns behind the name, as the AWS CLI has it? */
+static bool
+raw_is_arn(const struct raw_option *raw, const struct command_param *param)
+{
+	size_t len = strlen(param->option), tail;
+
+	if ((param->flags & COMMAND_ARN) == 0 || raw->name_len <= len ||
+	    strncmp(raw->name, param->option, len) != 0)
+		return false;
+	tail = raw->name_len - len;
+	return (tail == strlen("-arn") || tail == strlen("-arns")) &&
+	       strncmp(raw->name + len, "-arns", tail) == 0;
+}
+
 /* The index of a verb's option, or -1. */
 static int
 find_param(const struct command *command, const struct raw_option *raw)
@@ -187,7 +201,8 @@ find_param(const struct command *command, const struct raw_option *raw)
 		bool short_too = (param->flags & COMMAND_LETTER) != 0;
 
 		if (raw_is(raw, short_too ? param->option[0] : '\0',
-			param->option))
+			param->option) ||
+		    raw_is_arn(raw, param))
 			return i;
 	}
 	return -1;

@@ -24,6 +24,8 @@ enum {
 	COMMAND_LETTER = 1 << 5, /* its first letter will do, as in -q */
 	COMMAND_WORDS = 1 << 6,  /* arg lists all that may stand there: a|b */
 	COMMAND_FILE = 1 << 7,
+	/* A name or an ARN; as --option-arn and --option-arns too. */
+	COMMAND_ARN = 1 << 8,
 };
 
 /* An option of one verb. A GET's value goes into the query, a POST's into the

@@ -7,10 +7,10 @@
 #include "nlbctl/verb.h"
 
 /* What several verbs have. */
-#define PARAM_GROUP                                                      \
-	{                                                                \
-		"target-group", "NAME", "TargetGroup", COMMAND_REQUIRED, \
-		    "the group"                                          \
+#define PARAM_GROUP                                             \
+	{                                                       \
+		"target-group", "NAME", "TargetGroup",          \
+		    COMMAND_REQUIRED | COMMAND_ARN, "the group" \
 	}
 #define PARAM_TARGETS                                                 \
 	{                                                             \
@@ -23,6 +23,12 @@
 		"attributes", "Key=KEY,Value=VALUE ...", "Attributes", \
 		    COMMAND_FIELDS | COMMAND_LIST | COMMAND_REQUIRED,  \
 		    "what to change"                                   \
+	}
+/* A script that names the only one there is. */
+#define PARAM_LOAD_BALANCER                                            \
+	{                                                              \
+		"load-balancer", "NAME", "load-balancer", COMMAND_ARN, \
+		    "has to be this one"                               \
 	}
 #define PARAM_RUNTIME                                                \
 	{                                                            \
@@ -52,7 +58,7 @@ const struct command commands[] = {
 	.json_path = "/v1/target-health",
 	.table_path = "/v1/targets",
 	.show = show_targets,
-	.params = {{"target-group", "NAME", "target-group", 0,
+	.params = {{"target-group", "NAME", "target-group", COMMAND_ARN,
 	    "targets of this group only"}},
     },
     {
@@ -61,9 +67,10 @@ const struct command commands[] = {
 	.method = "GET",
 	.json_path = "/v1/target-groups",
 	.table_path = "/v1/target-groups",
-	.show = show_target_groups,
-	.params = {{"target-group", "NAME", "target-group", 0,
-	    "this group only"}},
+	.show = show_settings,
+	.params = {{"target-group", "NAME", "target-group", COMMAND_ARN,
+		       "this group only"},
+	    PARAM_LOAD_BALANCER},
     },
     {
 	.verb = "describe-target-group-attributes",
@@ -72,8 +79,37 @@ const struct command commands[] = {
 	.json_path = "/v1/target-group-attributes",
 	.table_path = "/v1/target-group-attributes",
 	.show = show_attributes,
-	.params = {{"target-group", "NAME", "target-group", COMMAND_REQUIRED,
-	    "the group"}},
+	.params = {{"target-group", "NAME", "target-group",
+	    COMMAND_REQUIRED | COMMAND_ARN, "the group"}},
+    },
+    {
+	.verb = "describe-load-balancers",
+	.help = "the load balancer and its zone",
+	.method = "GET",
+	.json_path = "/v1/load-balancers",
+	.table_path = "/v1/load-balancers",
+	.show = show_settings,
+	.params = {PARAM_LOAD_BALANCER},
+    },
+    {
+	.verb = "describe-load-balancer-attributes",
+	.help = "attributes of the load balancer",
+	.method = "GET",
+	.json_path = "/v1/load-balancer-attributes",
+	.table_path = "/v1/load-balancer-attributes",
+	.show = show_attributes,
+	.params = {PARAM_LOAD_BALANCER},
+    },
+    {
+	.verb = "describe-listeners",
+	.help = "listeners and the groups that they forward to",
+	.method = "GET",
+	.json_path = "/v1/listeners",
+	.table_path = "/v1/listeners",
+	.show = show_settings,
+	.params = {{"listener", "NAME", "listener", COMMAND_ARN,
+		       "this listener only"},
+	    PARAM_LOAD_BALANCER},
     },
     {
 	.verb = "describe-listener-attributes",
@@ -82,8 +118,8 @@ const struct command commands[] = {
 	.json_path = "/v1/listener-attributes",
 	.table_path = "/v1/listener-attributes",
 	.show = show_attributes,
-	.params = {{"listener", "NAME", "listener", COMMAND_REQUIRED,
-	    "the listener"}},
+	.params = {{"listener", "NAME", "listener",
+	    COMMAND_REQUIRED | COMMAND_ARN, "the listener"}},
     },
     {
 	.verb = "register-targets",
@@ -109,7 +145,7 @@ const struct command commands[] = {
 	.method = "POST",
 	.json_path = "/v1/modify-target-group",
 	.table_path = "/v1/modify-target-group",
-	.show = show_target_groups,
+	.show = show_settings,
 	.params = {PARAM_GROUP,
 	    {"health-check-protocol", "TCP|HTTP|HTTPS|SMTP",
 		"HealthCheckProtocol", COMMAND_WORDS, "what a check speaks"},
@@ -148,8 +184,8 @@ const struct command commands[] = {
 	.json_path = "/v1/modify-listener-attributes",
 	.table_path = "/v1/modify-listener-attributes",
 	.show = show_attributes,
-	.params = {{"listener", "NAME", "Listener", COMMAND_REQUIRED,
-		       "the listener"},
+	.params = {{"listener", "NAME", "Listener",
+		       COMMAND_REQUIRED | COMMAND_ARN, "the listener"},
 	    PARAM_ATTRIBUTES, PARAM_RUNTIME},
     },
     {
@@ -197,7 +233,7 @@ const struct command commands[] = {
 	.operand = "CONDITION",
 	.operand_required = true,
 	.operand_word = verb_wait_word,
-	.params = {{"target-group", "NAME", "target-group", 0,
+	.params = {{"target-group", "NAME", "target-group", COMMAND_ARN,
 		       "targets of this group only"},
 	    {"target", "ADDRESS[:PORT]", "target", 0, "this target only"},
 	    {"timeout", "SECONDS", "timeout", COMMAND_NUMBER,

@@ -16,7 +16,8 @@ int show_flows(const json_t *root, const struct output *out);
 int show_metrics(const json_t *root, const struct output *out);
 int show_verdict(const json_t *root, const struct output *out);
 int show_attributes(const json_t *root, const struct output *out);
-int show_target_groups(const json_t *root, const struct output *out);
+/* A list of objects, each as a table of its members. */
+int show_settings(const json_t *root, const struct output *out);
 /* Prints nothing: that it is done says the exit code. */
 int show_done(const json_t *root, const struct output *out);
 

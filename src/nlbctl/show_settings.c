@@ -6,6 +6,8 @@
 #include <errno.h>
 #include <stdio.h>
 
+#define DEPTH_MAX 16 /* of what nlbd's answers nest */
+
 static const struct table_column columns[] = {
     {"KEY", TABLE_LEFT}, {"VALUE", TABLE_LEFT}};
 
@@ -40,15 +42,10 @@ show_attributes(const json_t *root, const struct output *out)
 	return rc;
 }
 
-/* A string, a number as it is written, or the one member of an object. */
+/* A string, a number as it is written, or a switch. */
 static void
-setting_cell(struct table *table, const json_t *value)
+value_cell(struct table *table, const json_t *value)
 {
-	const json_t *inner = json_object_iter_value(
-	    json_object_iter((json_t *)(uintptr_t)value));
-
-	if (inner != NULL)
-		value = inner;
 	if (json_is_string(value))
 		table_cell(table, STYLE_PLAIN, "%s", json_string_value(value));
 	else if (json_is_number(value))
@@ -59,28 +56,52 @@ setting_cell(struct table *table, const json_t *value)
 		    json_is_true(value) ? "true" : "false");
 }
 
-int
-show_target_groups(const json_t *root, const struct output *out)
+/* Members of members as Outer.Inner; each element of a list by itself. */
+static void
+setting_rows(struct table *table, const char *name, json_t *value, int depth)
 {
-	const json_t *list = json_object_get(root, "TargetGroups");
-	json_t *group;
+	char inner_name[128];
+	const char *key;
+	json_t *inner;
+	size_t i;
+
+	if (depth == DEPTH_MAX)
+		return;
+	if (json_is_object(value)) {
+		json_object_foreach(value, key, inner)
+		{
+			snprintf(inner_name, sizeof(inner_name), "%s%s%s", name,
+			    name[0] == '\0' ? "" : ".", key);
+			setting_rows(table, inner_name, inner, depth + 1);
+		}
+	} else if (json_is_array(value)) {
+		json_array_foreach(value, i, inner)
+		{
+			setting_rows(table, name, inner, depth + 1);
+		}
+	} else {
+		table_cell(table, STYLE_PLAIN, "%s", name);
+		value_cell(table, value);
+	}
+}
+
+int
+show_settings(const json_t *root, const struct output *out)
+{
+	const json_t *list =
+	    json_object_iter_value(json_object_iter((json_t *)(uintptr_t)root));
+	json_t *object;
 	int rc = 0;
 	size_t i;
 
 	if (!json_is_array(list))
 		return -EPROTO;
-	json_array_foreach(list, i, group)
+	json_array_foreach(list, i, object)
 	{
 		struct table *table =
 		    table_create(columns, sizeof(columns) / sizeof(columns[0]));
-		const char *key;
-		json_t *value;
 
-		json_object_foreach(group, key, value)
-		{
-			table_cell(table, STYLE_PLAIN, "%s", key);
-			setting_cell(table, value);
-		}
+		setting_rows(table, "", object, 0);
 		if (i > 0)
 			fputc('\n', out->file);
 		rc = table_print(table, out);

@@ -265,7 +265,9 @@ def test_bash_completes_what_the_help_names():
 @pytest.mark.parametrize("words,offered", [
     (["nlbctl", "descr"], {"describe-target-health", "describe-target-groups",
                            "describe-target-group-attributes",
-                           "describe-listener-attributes"}),
+                           "describe-listeners", "describe-load-balancers",
+                           "describe-listener-attributes",
+                           "describe-load-balancer-attributes"}),
     (["nlbctl", "-s", "/x", "wait", "target-"],
      {"target-in-service", "target-deregistered"}),
     (["nlbctl", "explain", "client-r"], {"client-rst"}),

@@ -211,6 +211,36 @@ help_names_every_verb_and_option_and_fits_the_terminal(void **state)
 	free(all);
 }
 
+static void
+names_go_by_the_aws_clis_options_too(void **state)
+{
+	static const char *const lines[] = {
+	    "describe-target-health --target-group smtp",
+	    "describe-target-health --target-group-arn smtp",
+	    "describe-target-health --target-group-arns=smtp",
+	    "--target-group-arn smtp describe-target-health",
+	};
+	static const char *const wrong[] = {
+	    "describe-target-health --target-group-a smtp",
+	    "describe-target-health --target-group-arnss smtp",
+	    "describe-target-health --target-groups smtp",
+	    "flows --limit-arn 5",
+	    "describe-target-health --target-group a --target-group-arn b",
+	};
+	struct parsed p;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
+		parse(&p, lines[i]);
+		assert_i64(p.rc, 0);
+		assert_str(command_line_value(&p.line, "target-group"), "smtp");
+	}
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		parse(&p, wrong[i]);
+		assert_i64(p.rc, -EINVAL);
+	}
+}
+
 int
 main(void)
 {
@@ -218,6 +248,7 @@ main(void)
 	    cmocka_unit_test(options_stand_before_or_after_the_verb),
 	    cmocka_unit_test(defaults_are_a_table_and_no_socket),
 	    cmocka_unit_test(an_operand_stands_anywhere_behind_the_verb),
+	    cmocka_unit_test(names_go_by_the_aws_clis_options_too),
 	    cmocka_unit_test(help_and_version_need_no_verb),
 	    cmocka_unit_test(mistakes_are_named_with_what_was_meant),
 	    cmocka_unit_test(
