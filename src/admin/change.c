@@ -13,8 +13,8 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "base/log.h"
 #include "nlb/arn.h"
+#include "nlb/event.h"
 
 /* One change on its way; all strings are its own. */
 struct admin_change {
@@ -435,7 +435,7 @@ log_asked(const struct admin_request *request)
 		return;
 	log_escape(
 	    escaped, sizeof(escaped), change->name, strlen(change->name));
-	log_info("%s of %s asked by uid %u, pid %d",
+	event_log(EVENT_CHANGE_ASKED, "%s of %s asked by uid %u, pid %d",
 	    conf_change_verb(change->wanted.kind), escaped, (unsigned)peer.uid,
 	    (int)peer.pid);
 }

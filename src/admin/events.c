@@ -8,14 +8,13 @@
 #include "admin/view.h"
 
 void
-events_add(
-    struct events *e, uint64_t wall_ms, enum log_level level, const char *text)
+events_add(struct events *e, uint64_t wall_ms, const struct log_entry *entry)
 {
-	struct event *slot = &e->ring[++e->last_id % EVENTS_MAX];
+	struct kept_event *slot = &e->ring[++e->last_id % EVENTS_MAX];
 
 	slot->wall_ms = wall_ms;
-	slot->level = level;
-	strlcpy(slot->text, text, sizeof(slot->text));
+	slot->kind = entry->kind;
+	strlcpy(slot->text, entry->text, sizeof(slot->text));
 }
 
 json_t *
@@ -32,12 +31,13 @@ events_view(const struct events *e, uint64_t since)
 		id += lost;
 	}
 	while (++id <= e->last_id) {
-		const struct event *event = &e->ring[id % EVENTS_MAX];
+		const struct kept_event *event = &e->ring[id % EVENTS_MAX];
 
 		if (json_array_append_new(list,
-			json_pack("{s:o, s:o, s:s, s:o}", "id", view_uint(id),
-			    "time", view_time(event->wall_ms), "priority",
-			    log_level_name(event->level), "message",
+			json_pack("{s:o, s:o, s:s?, s:s, s:o}", "id",
+			    view_uint(id), "time", view_time(event->wall_ms),
+			    "code", event->kind.code, "priority",
+			    log_level_name(event->kind.level), "message",
 			    view_text(event->text))) != 0) {
 			json_decref(list);
 			return NULL;

@@ -12,20 +12,20 @@
 
 #define EVENTS_MAX 256
 
-struct event {
+struct kept_event {
 	uint64_t wall_ms;
-	enum log_level level;
+	struct log_kind kind;
 	char text[LOG_LINE_MAX];
 };
 
 /* Zeroed: empty. The n-th event ever, from 1 on, has the id n. */
 struct events {
-	struct event ring[EVENTS_MAX];
+	struct kept_event ring[EVENTS_MAX];
 	uint64_t last_id;
 };
 
 void events_add(
-    struct events *e, uint64_t wall_ms, enum log_level level, const char *text);
+    struct events *e, uint64_t wall_ms, const struct log_entry *entry);
 /* Those that are younger than the event since (0: all), oldest first, the last
  * id, and how many younger ones are no longer kept. A new reference, or NULL
  * when out of memory. */

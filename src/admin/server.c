@@ -14,7 +14,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "base/log.h"
+#include "nlb/event.h"
 
 #define ACCEPT_RETRY_MS 100
 
@@ -35,7 +35,8 @@ on_mhd_log(void *cls, const char *fmt, va_list ap)
 	    strstr(text, "push the data") != NULL)
 		return;
 	len = strcspn(text, "\n");
-	log_debug("admin: %s", log_escape(escaped, sizeof(escaped), text, len));
+	event_log(EVENT_ADMIN_TROUBLE, "admin: %s",
+	    log_escape(escaped, sizeof(escaped), text, len));
 }
 
 /* MHD calls this for its own broken invariants only, and must not go on: the
@@ -44,7 +45,8 @@ static void
 on_mhd_panic(void *cls, const char *file, unsigned int line, const char *reason)
 {
 	(void)cls;
-	log_error("admin: libmicrohttpd failed at %s:%u: %s", file, line,
+	event_log(EVENT_ADMIN_FAILED,
+	    "admin: libmicrohttpd failed at %s:%u: %s", file, line,
 	    reason == NULL ? "no reason given" : reason);
 	abort();
 }
@@ -66,7 +68,7 @@ mhd_turn(struct admin *admin)
 	if (admin->closing)
 		return;
 	if (MHD_run(admin->daemon) != MHD_YES)
-		log_debug("admin: MHD_run failed");
+		event_log(EVENT_ADMIN_TROUBLE, "admin: MHD_run failed");
 	if (MHD_get_timeout(admin->daemon, &ms) == MHD_YES)
 		uv_timer_start(&admin->timeout_timer, on_timeout_timer, ms, 0);
 	else
@@ -152,7 +154,7 @@ refuse(struct admin *admin, int fd, uid_t uid)
 	    "\"only root and the user of nlbd may use this socket\"}}\n";
 
 	if (log_allowed(&limit, uv_hrtime() / 1000000))
-		log_warning(
+		event_log(EVENT_ADMIN_REFUSED,
 		    "admin: refused a connection of uid %u", (unsigned)uid);
 	(void)send(fd, answer, sizeof(answer) - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
 	(void)shutdown(fd, SHUT_WR);
@@ -200,7 +202,8 @@ take_connection(struct admin *admin, int fd)
 	/* MHD closes fd itself when it cannot take it. */
 	if (MHD_add_connection(admin->daemon, fd, (struct sockaddr *)&addr,
 		sizeof(addr)) != MHD_YES)
-		log_debug("admin: MHD_add_connection failed");
+		event_log(
+		    EVENT_ADMIN_TROUBLE, "admin: MHD_add_connection failed");
 	mhd_turn(admin);
 }
 
@@ -223,7 +226,7 @@ on_accept(uv_poll_t *poll, int status, int events)
 		return;
 	/* Out of descriptors or memory: the socket stays readable, so asking
 	 * again at once would spin. */
-	log_debug("admin: accept: %s", strerror(errno));
+	event_log(EVENT_ADMIN_TROUBLE, "admin: accept: %s", strerror(errno));
 	uv_timer_start(
 	    &admin->accept_timer, on_accept_timer, ACCEPT_RETRY_MS, 0);
 	accept_update(admin);
@@ -331,7 +334,7 @@ start(struct admin *admin, int listen_fd, struct admin **out)
 	}
 	rc = open_handles(admin, listen_fd);
 	if (rc != 0) {
-		log_error(
+		event_log(EVENT_ADMIN_FAILED,
 		    "admin: cannot watch its sockets: %s", uv_strerror(rc));
 		admin_destroy(admin);
 		return -EIO;

@@ -8,7 +8,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +17,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/journal.h"
+
 #define PREFIX_MAX 96 /* time, ident, level */
 #define LIMIT_WINDOW_MS 10000
 
@@ -25,6 +26,7 @@ static struct {
 	char ident[32];
 	enum log_level level;
 	bool journal; /* stderr is the journal's stream */
+	const char *journal_path;
 	log_sink sink;
 	void *sink_arg;
 	uint64_t dropped;
@@ -33,6 +35,7 @@ static struct {
 } state = {
     .ident = "nlbd",
     .level = LOG_LEVEL_INFO,
+    .journal_path = JOURNAL_SOCKET,
 };
 
 static const struct {
@@ -91,6 +94,12 @@ log_init(const char *ident)
 	(void)snprintf(state.ident, sizeof(state.ident), "%s", ident);
 	state.journal = stderr_is_journal();
 	log_set_sink(NULL, NULL);
+}
+
+void
+log_set_journal(const char *path)
+{
+	state.journal_path = path;
 }
 
 void
@@ -290,29 +299,31 @@ format_prefix(char *dst, size_t size, enum log_level level)
 }
 
 void
-log_to_stderr(enum log_level level, const char *text)
+log_to_stderr(const struct log_entry *entry)
 {
 	char prefix[PREFIX_MAX];
 	char line[PREFIX_MAX + LOG_LINE_MAX + 1];
 
-	format_prefix(prefix, sizeof(prefix), level);
-	(void)snprintf(line, sizeof(line), "%s%s\n", prefix, text);
+	if (state.journal &&
+	    journal_send(state.journal_path, state.ident, entry) == 0)
+		return;
+	format_prefix(prefix, sizeof(prefix), entry->kind.level);
+	(void)snprintf(line, sizeof(line), "%s%s\n", prefix, entry->text);
 	if (log_write_line(STDERR_FILENO, line, strlen(line)) != 0)
 		state.dropped++;
 }
 
-static void log_event(enum log_level level, const char *fmt, va_list ap)
-    __attribute__((format(printf, 2, 0)));
-
-static void
-log_event(enum log_level level, const char *fmt, va_list ap)
+void
+log_kind_va(const struct log_kind *kind, const struct log_field *about,
+    const char *fmt, va_list ap)
 {
 	char raw[LOG_LINE_MAX];
 	char text[LOG_LINE_MAX];
+	struct log_entry entry = {.kind = *kind, .text = text, .about = about};
 	int saved_errno = errno;
 	int n;
 
-	if (level > state.level)
+	if (kind->level > state.level)
 		return;
 	n = vsnprintf(raw, sizeof(raw), fmt, ap);
 	if (n < 0) {
@@ -325,30 +336,32 @@ log_event(enum log_level level, const char *fmt, va_list ap)
 	    (size_t)n >= sizeof(raw))
 		memcpy(text + strlen(text) - 3, "...", 3);
 	if (state.sink != NULL)
-		state.sink(state.sink_arg, level, text);
+		state.sink(state.sink_arg, &entry);
 	else
-		log_to_stderr(level, text);
+		log_to_stderr(&entry);
 	errno = saved_errno;
 }
 
 void
-log_at(enum log_level level, const char *fmt, ...)
+log_kind(const struct log_kind *kind, const struct log_field *about,
+    const char *fmt, ...)
 {
 	va_list ap;
 
 	va_start(ap, fmt);
-	log_event(level, fmt, ap);
+	log_kind_va(kind, about, fmt, ap);
 	va_end(ap);
 }
 
-#define DEFINE_LOG(name, level)            \
-	void name(const char *fmt, ...)    \
-	{                                  \
-		va_list ap;                \
-                                           \
-		va_start(ap, fmt);         \
-		log_event(level, fmt, ap); \
-		va_end(ap);                \
+#define DEFINE_LOG(name, name_level)                                         \
+	void name(const char *fmt, ...)                                      \
+	{                                                                    \
+		static const struct log_kind kind = {.level = (name_level)}; \
+		va_list ap;                                                  \
+                                                                             \
+		va_start(ap, fmt);                                           \
+		log_kind_va(&kind, NULL, fmt, ap);                           \
+		va_end(ap);                                                  \
 	}
 
 DEFINE_LOG(log_error, LOG_LEVEL_ERROR)

@@ -1,12 +1,13 @@
 /*
- * The event log: one sentence per event. The supervisor's sink is stderr
- * (with "<N>" journal priorities when systemd listens); a worker's sink hands
- * the line to the supervisor over the channel. Never blocks: what cannot be
- * written at once is dropped and counted.
+ * The event log: one sentence per event. The supervisor's sink is stderr, or
+ * the journal when stderr leads there; a worker's sink hands the line to the
+ * supervisor over the channel. Never blocks: what cannot be written at once is
+ * dropped and counted.
  */
 #ifndef BASE_LOG_H
 #define BASE_LOG_H
 
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -21,20 +22,40 @@ enum log_level { /* the values are syslog's priorities */
 
 #define LOG_LINE_MAX 1024 /* one event, terminator included */
 
-/* text is one line, escaped, without newline or prefix. */
-typedef void (*log_sink)(void *arg, enum log_level level, const char *text);
+/* What programs tell events apart by; strings that live for ever. */
+struct log_kind {
+	const char *code;
+	const char *message_id; /* 32 hex digits, for the journal; or NULL */
+	enum log_level level;
+};
+
+/* What an event is about. */
+struct log_field {
+	const char *name; /* A-Z, 0-9 and _; NULL ends a list */
+	const char *value;
+};
+
+struct log_entry {
+	struct log_kind kind; /* code NULL: of no kind */
+	const char *text;     /* one line, escaped, without newline or prefix */
+	const struct log_field *about; /* NULL = nothing */
+};
+
+typedef void (*log_sink)(void *arg, const struct log_entry *entry);
 
 /*
- * stderr becomes the sink. Priorities are written when JOURNAL_STREAM names
- * stderr (sd-daemon(3)), a UTC time otherwise.
+ * stderr becomes the sink. When JOURNAL_STREAM names stderr (sd-daemon(3)) it
+ * is the journal, told by its own protocol, or by lines with priorities where
+ * that cannot be; otherwise lines with a UTC time.
  */
 void log_init(const char *ident);
+/* Another socket of the journal, for tests; the path is kept. */
+void log_set_journal(const char *path);
 void log_set_level(enum log_level level);
 /* NULL brings stderr back. */
 void log_set_sink(log_sink sink, void *arg);
-/* One line to stderr as it goes there without a sink: for sinks that only
- * want to look on. */
-void log_to_stderr(enum log_level level, const char *text);
+/* As it goes out without a sink: for sinks that only want to look on. */
+void log_to_stderr(const struct log_entry *entry);
 /* "error" ... "debug"; returns 0 or -EINVAL with *out untouched. */
 int log_level_parse(const char *text, enum log_level *out);
 const char *log_level_name(enum log_level level);
@@ -44,8 +65,10 @@ void log_warning(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void log_notice(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void log_info(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void log_debug(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
-void log_at(enum log_level level, const char *fmt, ...)
-    __attribute__((format(printf, 2, 3)));
+void log_kind(const struct log_kind *kind, const struct log_field *about,
+    const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+void log_kind_va(const struct log_kind *kind, const struct log_field *about,
+    const char *fmt, va_list ap) __attribute__((format(printf, 3, 0)));
 
 /*
  * At most burst events in each 10 s, then one "(N more like this in 10 s)"

@@ -14,6 +14,7 @@
 #include <stdbool.h>
 #include <uv.h>
 
+#include "base/log.h"
 #include "nlb/flow_record.h"
 
 enum channel_type {
@@ -29,12 +30,15 @@ enum channel_type {
 	CHANNEL_CONFIG_ERROR, /* uint64_t generation, then text */
 	CHANNEL_FLOW_ENDS,    /* struct flow_record[]: for the flow log */
 	CHANNEL_FLOWS, /* struct channel_flows, then struct flow_record[] */
-	CHANNEL_LOG,   /* uint8_t level, then text without NUL */
+	/* uint8_t level, the event's code with its NUL (by name: a worker may
+	 * be older than its supervisor), then text without NUL */
+	CHANNEL_LOG,
 	CHANNEL_CONNECT_FAILED, /* struct channel_connect_failed */
 };
 
 #define CHANNEL_MESSAGE_MAX 32768
 #define CHANNEL_FDS_MAX 128
+#define CHANNEL_LOG_MAX (LOG_LINE_MAX + 64)
 
 /* Followed by uint16_t target_slots[n_targets] in the config's order (group
  * by group), then struct channel_listener[n_listeners] in the config's order.

@@ -8,7 +8,7 @@
 #include <unistd.h>
 #include <uv.h>
 
-#include "base/log.h"
+#include "nlb/event.h"
 
 void
 source_addresses_set(
@@ -50,13 +50,15 @@ log_unusable(const struct addr *source, int error)
 
 	addr_format_ip(source, text, sizeof(text));
 	if (error == -EADDRNOTAVAIL)
-		log_warning("SourceAddresses: %s is not an address of this "
-			    "machine, no connection can come from it; add it "
-			    "to an interface or take it away",
+		event_log(EVENT_SOURCE_ADDRESS_UNUSABLE,
+		    "SourceAddresses: %s is not an address of this "
+		    "machine, no connection can come from it; add it "
+		    "to an interface or take it away",
 		    text);
 	else
-		log_warning("SourceAddresses: no connection can come from %s: "
-			    "%s",
+		event_log(EVENT_SOURCE_ADDRESS_UNUSABLE,
+		    "SourceAddresses: no connection can come from %s: "
+		    "%s",
 		    text, strerror(-error));
 }
 
@@ -74,8 +76,9 @@ log_exhausted(const struct addr *source, const struct addr *target)
 	if (limit.reported > 0)
 		snprintf(more, sizeof(more), " (%u more like this in 10 s)",
 		    limit.reported);
-	log_warning("no free source port from %s to %s; add targets or "
-		    "SourceAddresses%s",
+	event_log(EVENT_SOURCE_PORTS_EXHAUSTED,
+	    "no free source port from %s to %s; add targets or "
+	    "SourceAddresses%s",
 	    from, addr_format(target, to, sizeof(to)), more);
 }
 

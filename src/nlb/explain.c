@@ -6,12 +6,9 @@
 #include <string.h>
 #include <strings.h>
 
+#include "nlb/explain_internal.h"
 #include "nlb/metric.h"
 #include "nlb/reason.h"
-
-struct advice {
-	const char *causes, *steps;
-};
 
 static const struct advice end_advice[FLOW_END_REASON_COUNT] = {
     [FLOW_END_CLIENT_FIN] =
@@ -340,7 +337,7 @@ size_t
 explain_count(void)
 {
 	return FLOW_END_REASON_COUNT + TARGET_STATE_COUNT + REASONS +
-	       CONDITIONS + METRIC_COUNT;
+	       CONDITIONS + METRIC_COUNT + EVENT_COUNT;
 }
 
 static struct explanation
@@ -409,8 +406,10 @@ explain_at(size_t i)
 	i -= REASONS;
 	if (i < CONDITIONS)
 		return conditions[i];
-	return explain_metric(
-	    &metrics[i - CONDITIONS], &metric_advice[i - CONDITIONS]);
+	i -= CONDITIONS;
+	if (i < METRIC_COUNT)
+		return explain_metric(&metrics[i], &metric_advice[i]);
+	return explain_event((enum event)(i - METRIC_COUNT));
 }
 
 int

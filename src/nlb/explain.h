@@ -1,7 +1,8 @@
 /*
  * What each code that nlbd shows usually comes from, and what to do about it:
- * the ends of flows, the states and reasons of targets, the metrics, and the
- * conditions that status tells. For nlbctl explain; complete by a unit test.
+ * the ends of flows, the states and reasons of targets, the metrics, the
+ * conditions that status tells, and the events. For nlbctl explain; complete
+ * by a unit test.
  */
 #ifndef NLB_EXPLAIN_H
 #define NLB_EXPLAIN_H
@@ -13,8 +14,8 @@ struct explanation {
 	const char *kind;    /* "end of a flow", "metric", ... */
 	const char *meaning; /* without a stop */
 	/* Sentences, one a line; the likeliest first. */
-	const char *causes;
-	const char *steps; /* in the order to try them; "" = nothing to do */
+	const char *causes; /* "" = none to be sought */
+	const char *steps;  /* in the order to try them; "" = nothing to do */
 };
 
 /* By number, in the order of their tables. i < explain_count(). */

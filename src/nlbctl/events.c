@@ -78,7 +78,8 @@ print_event(const struct output *out, const json_t *event)
 	output_styled(out, STYLE_DIM, "%s", show_text(event, "time"));
 	fputc(' ', out->file);
 	output_styled(out, priority_style(priority), "%-7s", priority);
-	output_styled(out, STYLE_PLAIN, " %s", show_text(event, "message"));
+	output_styled(out, STYLE_PLAIN, " %s: %s", show_text(event, "code"),
+	    show_text(event, "message"));
 	fputc('\n', out->file);
 }
 

@@ -12,7 +12,7 @@
 #include "nlb/explain.h"
 #include "nlbctl/format.h"
 
-#define CODES_MAX 128
+#define CODES_MAX 256
 
 /* Codes that stand for more than one thing are in the table more than once. */
 const char *

@@ -1,7 +1,7 @@
 /* What the admin interface may ask of the daemon. */
 #include <string.h>
 
-#include "base/log.h"
+#include "nlb/event.h"
 #include "supervisor/daemon.h"
 
 static const struct conf *
@@ -47,10 +47,12 @@ drain_node(void *owner, bool drained)
 		return;
 	d->drained = drained;
 	if (drained)
-		log_notice("this node is drained: DNS shall leave it, new "
-			   "connections are still served");
+		event_log(EVENT_NODE_DRAINED,
+		    "this node is drained: DNS shall leave it, new "
+		    "connections are still served");
 	else
-		log_notice("this node is in service again");
+		event_log(
+		    EVENT_NODE_IN_SERVICE, "this node is in service again");
 }
 
 static void

@@ -11,7 +11,7 @@
 
 #include <bsd/string.h>
 
-#include "base/log.h"
+#include "nlb/event.h"
 #include "nlb/conf_diff.h"
 #include "supervisor/config_file.h"
 #include "supervisor/daemon.h"
@@ -179,7 +179,7 @@ say(const struct change *c, bool failed)
 static void
 log_done(const struct change *c, bool applied)
 {
-	log_notice("%s %s: %s generation %llu, %s",
+	event_log(EVENT_CHANGE_APPLIED, "%s %s: %s generation %llu, %s",
 	    conf_change_verb(c->wanted->kind), c->wanted->name,
 	    applied ? "in force as" : "as before in",
 	    (unsigned long long)c->d->generation,

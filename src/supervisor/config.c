@@ -13,8 +13,8 @@
 #include <bsd/string.h>
 
 #include "base/hash.h"
-#include "base/log.h"
 #include "ipc/source_addresses.h"
+#include "nlb/event.h"
 #include "supervisor/daemon.h"
 
 int
@@ -248,8 +248,9 @@ take_targets(struct daemon *d, const struct prepared *p)
 	d->generation++;
 	if (registry_apply(
 		&d->registry, d->conf, daemon_now_ms(d), d->target_slots) < 0)
-		log_error("out of memory for targets: some are not "
-			  "registered");
+		event_log(EVENT_OUT_OF_MEMORY,
+		    "out of memory for targets: some are not "
+		    "registered");
 }
 
 int
@@ -284,8 +285,9 @@ daemon_apply_config(struct daemon *d, struct conf *conf,
 	take_targets(d, &p);
 	traffic_forget_groups(&d->traffic, group_is_known, &d->registry);
 	if (names_follow(d->names, conf) < 0)
-		log_error("out of memory for DNS names: some are not "
-			  "resolved");
+		event_log(EVENT_OUT_OF_MEMORY,
+		    "out of memory for DNS names: some are not "
+		    "resolved");
 	conf_destroy(old);
 	send_config_to_all(d);
 	return 0;
@@ -317,8 +319,9 @@ daemon_renew_names(void *owner)
 	if (d->state >= DAEMON_DRAINING || is_resolved_already(d))
 		return;
 	if (prepare_targets(d, d->conf, &p, why, sizeof(why)) < 0) {
-		log_error("what DNS names resolve to cannot be put in force: "
-			  "%s",
+		event_log(EVENT_NAMES_NOT_APPLIED,
+		    "what DNS names resolve to cannot be put in force: "
+		    "%s",
 		    why);
 		drop_prepared(&p);
 		return;
@@ -373,8 +376,9 @@ daemon_send_config(struct daemon *d, struct worker_process *w)
 	    w, &head, d->target_slots, &d->sockets, d->conf_fd);
 
 	if (rc < 0) {
-		log_error("worker %u cannot be given the config: %s; "
-			  "replacing it",
+		event_log(EVENT_WORKER_CONFIG_FAILED,
+		    "worker %u cannot be given the config: %s; "
+		    "replacing it",
 		    w->index, strerror(-rc));
 		if (w->process != NULL)
 			uv_process_kill(w->process, SIGKILL);

@@ -11,8 +11,8 @@
 
 #include <bsd/string.h>
 
-#include "base/log.h"
 #include "nlb/conf.h"
+#include "nlb/event.h"
 
 #define NAME_END ".nlbd-new"
 #define WITHOUT_FILE                                                           \
@@ -182,7 +182,8 @@ sync_directory(const struct config_file *f)
 	slash[slash == dir] = '\0'; /* "/" of its own stays */
 	fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd == -1 || fsync(fd) == -1)
-		log_warning("cannot sync %s: %s", dir, strerror(errno));
+		event_log(EVENT_CONFIG_FILE_UNSYNCED, "cannot sync %s: %s", dir,
+		    strerror(errno));
 	if (fd != -1)
 		close(fd);
 }

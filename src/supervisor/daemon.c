@@ -13,7 +13,7 @@
 #include <bsd/string.h>
 #include <bsd/unistd.h>
 
-#include "base/log.h"
+#include "nlb/event.h"
 #include "supervisor/lock.h"
 #include "supervisor/machine.h"
 #include "supervisor/notify.h"
@@ -62,11 +62,12 @@ announce_serving(struct daemon *d)
 
 	daemon_set_state(d, DAEMON_SERVING);
 	if (rc < 0)
-		log_warning("cannot take the serving lock: %s; workers of a "
-			    "former supervisor will not make way",
+		event_log(EVENT_SERVING_LOCK_FAILED,
+		    "cannot take the serving lock: %s; workers of a "
+		    "former supervisor will not make way",
 		    strerror(-rc));
-	log_notice("serving %zu listeners with %u workers", d->sockets.n,
-	    d->workers.n);
+	event_log(EVENT_SERVING, "serving %zu listeners with %u workers",
+	    d->sockets.n, d->workers.n);
 	daemon_notify_ready(d);
 }
 
@@ -85,84 +86,6 @@ on_worker_ready(void *owner, struct worker_process *w, uint64_t generation)
 		workers_send_source_limit(&d->workers, daemon_source_limit(d));
 	}
 	daemon_settle_reloads(d);
-}
-
-static void
-take_flow_ends(struct daemon *d, const struct channel_message *m)
-{
-	const struct flow_record *r = m->payload;
-
-	for (size_t i = 0; i < m->size / sizeof(*r); i++)
-		flow_log_write(&d->flow_log, &r[i],
-		    daemon_listener_name(d, r[i].listener_slot),
-		    daemon_target_group_name(d, r[i].target_slot));
-}
-
-static void
-take_log(const struct worker_process *w, const struct channel_message *m)
-{
-	const char *p = m->payload;
-	enum log_level level;
-
-	if (m->size < 2 || m->size > LOG_LINE_MAX)
-		return;
-	level = (enum log_level)p[0];
-	if (level < LOG_LEVEL_ERROR || level > LOG_LEVEL_DEBUG)
-		level = LOG_LEVEL_INFO;
-	log_at(level, "worker %u: %.*s", w->index, (int)(m->size - 1), p + 1);
-}
-
-static void
-take_config_error(struct worker_process *w, const struct channel_message *m)
-{
-	int skip = (int)sizeof(uint64_t);
-
-	log_error("worker %u cannot apply the config: %.*s; replacing it",
-	    w->index, m->size > sizeof(uint64_t) ? (int)m->size - skip : 0,
-	    (const char *)m->payload + skip);
-	if (w->process != NULL)
-		uv_process_kill(w->process, SIGKILL);
-}
-
-static void
-take_connect_failed(struct daemon *d, const struct channel_message *m)
-{
-	struct channel_connect_failed failed;
-
-	if (m->size != sizeof(failed))
-		return;
-	memcpy(&failed, m->payload, sizeof(failed));
-	registry_connect_failed(&d->registry, failed.target_slot,
-	    failed.connected, daemon_now_ms(d));
-}
-
-static void
-on_worker_message(
-    void *owner, struct worker_process *w, struct channel_message *m)
-{
-	struct daemon *d = owner;
-
-	switch (m->type) {
-	case CHANNEL_FLOW_ENDS:
-		take_flow_ends(d, m);
-		break;
-	case CHANNEL_FLOWS:
-		daemon_take_flows(d, w, m);
-		break;
-	case CHANNEL_LOG:
-		take_log(w, m);
-		break;
-	case CHANNEL_CONFIG_ERROR:
-		take_config_error(w, m);
-		break;
-	case CHANNEL_CONNECT_FAILED:
-		take_connect_failed(d, m);
-		break;
-	default:
-		log_warning("worker %u sent an unknown message type %u",
-		    w->index, (unsigned)m->type);
-		break;
-	}
 }
 
 static void
@@ -243,7 +166,8 @@ on_stop_grace(uv_timer_t *timer)
 {
 	struct daemon *d = timer->data;
 
-	log_warning("%u workers did not stop in time: killed",
+	event_log(EVENT_WORKERS_NOT_STOPPING,
+	    "%u workers did not stop in time: killed",
 	    workers_alive(&d->workers));
 	workers_kill(&d->workers);
 }
@@ -254,8 +178,8 @@ stop_now(struct daemon *d, const char *why)
 	if (d->state == DAEMON_STOPPING)
 		return;
 	daemon_set_state(d, DAEMON_STOPPING);
-	log_notice("stopping now: %s; %llu flows are reset", why,
-	    (unsigned long long)scoreboard_active_flows(d->sb));
+	event_log(EVENT_STOP_FORCED, "stopping now: %s; %llu flows are reset",
+	    why, (unsigned long long)scoreboard_active_flows(d->sb));
 	workers_stop(&d->workers);
 	uv_timer_start(&d->drain_deadline, on_stop_grace, STOP_GRACE_MS, 0);
 }
@@ -270,7 +194,8 @@ static void
 drain(struct daemon *d)
 {
 	daemon_set_state(d, DAEMON_DRAINING);
-	log_notice("draining: no new flows, %llu flows have %u s to end",
+	event_log(EVENT_STOP_DRAINING,
+	    "draining: no new flows, %llu flows have %u s to end",
 	    (unsigned long long)scoreboard_active_flows(d->sb),
 	    d->conf->node.drain_timeout_s);
 	notify_stopping("draining: waiting for the flows to end");
@@ -291,7 +216,7 @@ static void
 on_hup_delay(uv_timer_t *timer)
 {
 	if (daemon_reload(timer->data, NULL, NULL) < 0)
-		log_warning("no reload: nlbd is stopping");
+		event_log(EVENT_RELOAD_REJECTED, "no reload: nlbd is stopping");
 }
 
 static void
@@ -324,8 +249,9 @@ on_reopen(uv_signal_t *signal, int number)
 
 	(void)number;
 	if (rc < 0)
-		log_error("cannot reopen the flow log %s: %s; writing on to "
-			  "the old file",
+		event_log(EVENT_FLOW_LOG_FAILED,
+		    "cannot reopen the flow log %s: %s; writing on to "
+		    "the old file",
 		    d->flow_log.path, strerror(-rc));
 }
 
@@ -334,8 +260,9 @@ on_upgrade(uv_signal_t *signal, int number)
 {
 	(void)signal;
 	(void)number;
-	log_warning("SIGUSR2 (upgrade) is not implemented yet: restart nlbd "
-		    "to run a new binary");
+	event_log(EVENT_UPGRADE_REFUSED,
+	    "SIGUSR2 (upgrade) is not implemented yet: restart nlbd "
+	    "to run a new binary");
 }
 
 static int
@@ -389,7 +316,7 @@ count_workers(const struct conf *conf)
 static int
 fail(int code, const char *what, int rc)
 {
-	log_error("%s: %s", what, strerror(-rc));
+	event_log(EVENT_START_FAILED, "%s: %s", what, strerror(-rc));
 	return code;
 }
 
@@ -400,7 +327,7 @@ make_parts(struct daemon *d, const struct conf *conf)
 	    .owner = d,
 	    .on_spawned = on_worker_spawned,
 	    .on_ready = on_worker_ready,
-	    .on_message = on_worker_message,
+	    .on_message = daemon_take_message,
 	    .on_gone = on_worker_gone,
 	};
 	const struct names_owner names_owner = {
@@ -457,7 +384,7 @@ serve(struct daemon *d)
 		uv_timer_start(
 		    &d->watchdog, on_watchdog, watchdog_ms, watchdog_ms);
 	uv_run(&d->loop, UV_RUN_DEFAULT);
-	log_notice("stopped");
+	event_log(EVENT_STOPPED, "stopped");
 	return EXIT_CODE_OK;
 }
 
@@ -478,7 +405,7 @@ start(struct daemon *d, struct conf *conf)
 	}
 	rc = daemon_apply_config(d, conf, NULL, why, sizeof(why));
 	if (rc < 0) {
-		log_error("%s", why);
+		event_log(EVENT_START_FAILED, "%s", why);
 		conf_destroy(conf);
 		return EXIT_CODE_CANNOT_BIND;
 	}
@@ -543,12 +470,12 @@ clean_up(struct daemon *d)
 }
 
 static void
-on_log_line(void *arg, enum log_level level, const char *text)
+on_log_entry(void *arg, const struct log_entry *entry)
 {
 	struct daemon *d = arg;
 
-	events_add(&d->events, daemon_wall_ms(), level, text);
-	log_to_stderr(level, text);
+	events_add(&d->events, daemon_wall_ms(), entry);
+	log_to_stderr(entry);
 }
 
 int
@@ -563,7 +490,7 @@ daemon_main(const struct daemon_options *options)
 	d.options.conf_options.ask_machine = machine_ask;
 	d.lock_fd = d.admin_fd = d.conf_fd = d.sb_fd = -1;
 	d.flow_log.fd = d.http.fd = -1;
-	log_set_sink(on_log_line, &d);
+	log_set_sink(on_log_entry, &d);
 	d.start_ms = daemon_now_ms(&d);
 	d.start_wall_ms = daemon_wall_ms();
 	TAILQ_INIT(&d.reload_waiters);

@@ -193,6 +193,8 @@ int daemon_change(void *owner, const struct conf_change *wanted,
 
 /* flows.c */
 int daemon_list_flows(void *owner, admin_flows_cb cb, void *arg);
+void daemon_take_message(
+    void *owner, struct worker_process *w, struct channel_message *m);
 void daemon_take_flows(
     struct daemon *d, struct worker_process *w, struct channel_message *m);
 void daemon_worker_lost(struct daemon *d, struct worker_process *w);

@@ -6,7 +6,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "base/log.h"
+#include "nlb/event.h"
 #include "supervisor/daemon.h"
 
 #define BACKLOG 128
@@ -100,7 +100,7 @@ http_listen_commit(struct daemon *d, struct http_listen *prepared)
 	http_listen_close(&d->http);
 	d->http = *prepared;
 	if (d->http.admin != NULL)
-		log_info("HTTP at http://%s/",
+		event_log(EVENT_HTTP_SERVING, "HTTP at http://%s/",
 		    addr_format(&d->http.addr, where, sizeof(where)));
 }
 

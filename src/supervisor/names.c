@@ -11,7 +11,7 @@
 
 #include <bsd/string.h>
 
-#include "base/log.h"
+#include "nlb/event.h"
 #include "supervisor/daemon.h"
 #include "supervisor/names_internal.h"
 
@@ -89,6 +89,17 @@ set_due(struct name *name, uint32_t ttl_s)
 
 /* ---- answers ---------------------------------------------------------- */
 
+struct name_fields {
+	struct log_field list[3];
+};
+
+static struct name_fields
+about(const struct name *name)
+{
+	return (struct name_fields){
+	    {{EVENT_NAME, name->host}, {EVENT_TARGET_GROUP, name->group}, {0}}};
+}
+
 static void
 fail(struct name *name, const char *error)
 {
@@ -101,8 +112,9 @@ fail(struct name *name, const char *error)
 	    names_now_ms() - name->failure_logged_ms < REPEAT_LOG_MS)
 		return;
 	name->failure_logged_ms = names_now_ms();
-	log_warning("name %s of group %s cannot be resolved: %s; its addresses "
-		    "stay as they are (%s)",
+	event_log_about(EVENT_NAME_UNRESOLVED, about(name).list,
+	    "name %s of group %s cannot be resolved: %s; its addresses "
+	    "stay as they are (%s)",
 	    name->host, name->group, error,
 	    join(r->answer, r->n_answer, list, sizeof(list)));
 }
@@ -145,8 +157,9 @@ log_refusals(struct name *name, const char *refused)
 	    (name->refusal_logged_ms == 0 ||
 		names_now_ms() - name->refusal_logged_ms >=
 		    (changed ? REPEAT_LOG_MS / 10 : REPEAT_LOG_MS))) {
-		log_warning("name %s of group %s: addresses left out: %s",
-		    name->host, name->group, refused);
+		event_log_about(EVENT_NAME_ADDRESSES_REFUSED, about(name).list,
+		    "name %s of group %s: addresses left out: %s", name->host,
+		    name->group, refused);
 		name->refusal_logged_ms = names_now_ms();
 	}
 	strlcpy(name->refusals, refused, sizeof(name->refusals));
@@ -158,13 +171,14 @@ log_change(const struct name *name, const struct resolution *was)
 	const struct resolution *r = &name->resolution;
 	char now[LIST_TEXT_MAX], before[LIST_TEXT_MAX];
 
-	log_notice("name %s of group %s resolves to %s (before: %s)",
-	    name->host, name->group,
-	    join(r->answer, r->n_answer, now, sizeof(now)),
+	event_log_about(EVENT_NAME_CHANGED, about(name).list,
+	    "name %s of group %s resolves to %s (before: %s)", name->host,
+	    name->group, join(r->answer, r->n_answer, now, sizeof(now)),
 	    join(was->answer, was->n_answer, before, sizeof(before)));
 	if (r->n_kept > 0)
-		log_notice("name %s of group %s: %s kept until one of the new "
-			   "addresses is healthy",
+		event_log_about(EVENT_NAME_ADDRESSES_KEPT, about(name).list,
+		    "name %s of group %s: %s kept until one of the new "
+		    "addresses is healthy",
 		    name->host, name->group,
 		    join(r->kept, r->n_kept, now, sizeof(now)));
 }
@@ -185,13 +199,15 @@ take_answer(struct name *name, const struct conf_target_group *group,
 		return;
 	}
 	if (n > CONF_DNS_ADDRESSES_MAX && was.n_answer < CONF_DNS_ADDRESSES_MAX)
-		log_warning("name %s of group %s has %zu addresses: the first "
-			    "%d are used",
+		event_log_about(EVENT_NAME_ADDRESSES_TOO_MANY, about(name).list,
+		    "name %s of group %s has %zu addresses: the first "
+		    "%d are used",
 		    name->host, name->group, n, CONF_DNS_ADDRESSES_MAX);
 	name->last_answer_ms = daemon_wall_ms();
 	name->error[0] = '\0';
 	if (was.failures > 0)
-		log_notice("name %s of group %s is resolved again", name->host,
+		event_log_about(EVENT_NAME_RESOLVED_AGAIN, about(name).list,
+		    "name %s of group %s is resolved again", name->host,
 		    name->group);
 	if (resolution_answer(
 		&name->resolution, answer->list, n, is_healthy, name))
@@ -314,8 +330,9 @@ names_health_changed(struct names *names)
 		if (!resolution_release(&name->resolution, is_healthy, name))
 			continue;
 		changed = true;
-		log_notice("name %s of group %s: its former addresses are let "
-			   "go",
+		event_log_about(EVENT_NAME_ADDRESSES_RELEASED, about(name).list,
+		    "name %s of group %s: its former addresses are let "
+		    "go",
 		    name->host, name->group);
 	}
 	if (changed)

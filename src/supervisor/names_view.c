@@ -8,7 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "base/log.h"
+#include "nlb/event.h"
 #include "supervisor/names_internal.h"
 
 uint64_t
@@ -119,8 +119,9 @@ cut(struct names *names, const struct conf *conf, size_t n)
 		return n;
 	if (names->cut_logged_ms == 0 ||
 	    names_now_ms() - names->cut_logged_ms >= REPEAT_LOG_MS) {
-		log_warning("%zu addresses of names are left out: all groups "
-			    "together take %d targets",
+		event_log(EVENT_NAME_ADDRESSES_TOO_MANY,
+		    "%zu addresses of names are left out: all groups "
+		    "together take %d targets",
 		    n - room, CONF_TARGETS_MAX);
 		names->cut_logged_ms = names_now_ms();
 	}

@@ -14,7 +14,7 @@
 
 #include <bsd/stdlib.h>
 
-#include "base/log.h"
+#include "nlb/event.h"
 
 #define NOTIFY_TEXT_MAX 768
 /* WATCHDOG_USEC beyond a year is no watchdog. */
@@ -68,7 +68,8 @@ notify(const char *text)
 		return;
 	rc = send_to(path, text);
 	if (rc < 0)
-		log_warning("cannot notify the service manager at %s: %s", path,
+		event_log(EVENT_SERVICE_MANAGER_UNREACHABLE,
+		    "cannot notify the service manager at %s: %s", path,
 		    strerror(-rc));
 }
 
@@ -130,8 +131,9 @@ notify_watchdog_interval_ms(void)
 		return 0;
 	n = strtonum(usec, 1, WATCHDOG_USEC_MAX, &error);
 	if (error != NULL) {
-		log_warning("WATCHDOG_USEC = %.32s is %s: the service "
-			    "manager's watchdog is not served",
+		event_log(EVENT_WATCHDOG_UNSERVED,
+		    "WATCHDOG_USEC = %.32s is %s: the service "
+		    "manager's watchdog is not served",
 		    usec, error);
 		return 0;
 	}

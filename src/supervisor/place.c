@@ -10,7 +10,7 @@
 
 #include <bsd/string.h>
 
-#include "base/log.h"
+#include "nlb/event.h"
 #include "supervisor/daemon.h"
 #include "supervisor/lock.h"
 #include "supervisor/privileges.h"
@@ -35,13 +35,13 @@ take_admin_socket(struct daemon *d)
 
 	d->lock_fd = lock_acquire(d->lock_path, why, sizeof(why));
 	if (d->lock_fd < 0) {
-		log_error("%s", why);
+		event_log(EVENT_START_FAILED, "%s", why);
 		return EXIT_CODE_CANNOT_BIND;
 	}
 	d->admin_fd = admin_socket_open(d->admin_path);
 	if (d->admin_fd >= 0)
 		return EXIT_CODE_OK;
-	log_error("AdminSocket = %s: %s", d->admin_path,
+	event_log(EVENT_START_FAILED, "AdminSocket = %s: %s", d->admin_path,
 	    d->admin_fd == -EEXIST
 		? "something that is no socket has this name; remove it or "
 		  "choose another path"
@@ -60,17 +60,18 @@ become_user(struct daemon *d, const struct conf *conf)
 
 	if (rc == 0 && (fchown(d->lock_fd, uid, gid) == -1 ||
 			   chown(d->admin_path, uid, gid) == -1))
-		log_warning("cannot give %s to %s: %s", d->admin_path, user,
-		    strerror(errno));
+		event_log(EVENT_ADMIN_SOCKET_OWNER, "cannot give %s to %s: %s",
+		    d->admin_path, user, strerror(errno));
 	rc = privileges_drop(
 	    user, conf_preserves_client_ip(conf), why, sizeof(why));
 	if (rc < 0) {
-		log_error("%s", why);
+		event_log(EVENT_START_FAILED, "%s", why);
 		return EXIT_CODE_OS;
 	}
 	if (access(d->options.config_path, R_OK) == -1)
-		log_warning("User = %s cannot read %s (%s): reloads will be "
-			    "rejected; make it readable",
+		event_log(EVENT_CONFIG_UNREADABLE,
+		    "User = %s cannot read %s (%s): reloads will be "
+		    "rejected; make it readable",
 		    user, d->options.config_path, strerror(errno));
 	return EXIT_CODE_OK;
 }
@@ -90,16 +91,18 @@ daemon_take_place(struct daemon *d, const struct conf *conf)
 	if (geteuid() == 0 && user[0] != '\0')
 		return become_user(d, conf);
 	if (geteuid() == 0) {
-		log_warning("running as root: set User in [node]");
+		event_log(EVENT_RUNNING_AS_ROOT,
+		    "running as root: set User in [node]");
 		return EXIT_CODE_OK;
 	}
 	if (user[0] != '\0')
-		log_info(
+		event_log(EVENT_USER_UNUSED,
 		    "User = %s: not started as root, nothing to drop", user);
 	rc = privileges_keep_to_ourselves();
 	if (rc < 0)
-		log_warning("the workers may have other privileges than they "
-			    "need: %s",
+		event_log(EVENT_PRIVILEGES_KEPT,
+		    "the workers may have other privileges than they "
+		    "need: %s",
 		    strerror(-rc));
 	return EXIT_CODE_OK;
 }

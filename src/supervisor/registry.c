@@ -7,9 +7,9 @@
 
 #include <bsd/string.h>
 
-#include "base/log.h"
 #include "nlb/group_health.h"
 #include "supervisor/applying.h"
+#include "supervisor/registry_log.h"
 
 static int
 compare_places(
@@ -190,32 +190,12 @@ log_detour(struct registry *r, const char *group, const struct detour *before)
 	struct detour now = published_detour(r, group);
 
 	if (now.standby != before->standby)
-		log_warning("target group %s: new flows go to its %s targets",
-		    group, now.standby ? "standby" : "active");
-	if (now.unhealthy && !before->unhealthy)
-		log_warning("target group %s fails open: too few healthy "
-			    "targets, new flows go to all of them",
-		    group);
-	else if (!now.unhealthy && before->unhealthy)
-		log_notice("target group %s no longer fails open", group);
+		registry_log_standby(group, now.standby);
+	if (now.unhealthy != before->unhealthy)
+		registry_log_fail_open(group, now.unhealthy);
 }
 
 /* ---- state changes ---------------------------------------------------- */
-
-static void
-log_state(const struct registered_target *t, const char *detail)
-{
-	char addr[ADDR_STRLEN];
-	const char *reason = target_reason_code(t->health.reason);
-
-	log_at(t->health.state == TARGET_UNHEALTHY ? LOG_LEVEL_WARNING
-						   : LOG_LEVEL_NOTICE,
-	    "target %s of group %s is %s%s%s%s%s%s",
-	    addr_format(&t->addr, addr, sizeof(addr)), t->group,
-	    target_state_name(t->health.state), reason[0] != '\0' ? " (" : "",
-	    reason, reason[0] != '\0' ? ")" : "", detail[0] != '\0' ? ": " : "",
-	    detail);
-}
 
 /* A target left HEALTHY or UNHEALTHY_DRAINING, or another state: what becomes
  * of its flows (target_health_state.unhealthy.connection_termination). While
@@ -227,7 +207,7 @@ on_state_changed(struct registry *r, struct registered_target *t,
 	struct detour detour = published_detour(r, t->group);
 	enum group_mode mode = publish_group_of(r, t);
 
-	log_state(t, detail);
+	registry_log_state(t, before, detail);
 	log_detour(r, t->group, &detour);
 	if (t->health.state != TARGET_UNHEALTHY || group_mode_is_open(mode))
 		return;
@@ -506,15 +486,14 @@ apply_target(struct registry *r, const struct applying *a,
 static void
 deregister(struct registry *r, struct registered_target *t, uint64_t now_ms)
 {
-	char addr[ADDR_STRLEN];
+	enum target_state before = t->health.state;
 
 	t->in_config = false;
 	t->label[0] = '\0';
 	checker_remove(r->checker, t->slot);
 	target_deregister(&t->health, &t->rules, now_ms);
-	log_notice("target %s of group %s deregistered with %llu flows",
-	    addr_format(&t->addr, addr, sizeof(addr)), t->group,
-	    (unsigned long long)scoreboard_target_active(r->sb, t->slot));
+	registry_log_deregistered(
+	    t, before, scoreboard_target_active(r->sb, t->slot));
 }
 
 /* One that cannot be had does not keep the others from it. */

@@ -9,8 +9,8 @@
 
 #include <bsd/string.h>
 
-#include "base/log.h"
 #include "nlb/conf_diff.h"
+#include "nlb/event.h"
 #include "supervisor/daemon.h"
 #include "supervisor/notify.h"
 
@@ -66,8 +66,9 @@ log_diags(const struct daemon *d, const struct conf_diags *diags)
 
 		diag_sentence(
 		    diag, d->options.config_path, sentence, sizeof(sentence));
-		log_info("%s: %s%s%s", diag->warning ? "warning" : "error",
-		    sentence, diag->hint != NULL ? "; " : "",
+		event_log(EVENT_CONFIG_DIAGNOSTIC, "%s: %s%s%s",
+		    diag->warning ? "warning" : "error", sentence,
+		    diag->hint != NULL ? "; " : "",
 		    diag->hint != NULL ? diag->hint : "");
 	}
 }
@@ -124,7 +125,8 @@ reject(struct daemon *d, const struct conf_diags *diags, const char *why,
 	else
 		strlcpy(first, why, sizeof(first));
 	set_verdict(d, ADMIN_VERDICT_REJECTED, first);
-	log_error("reload rejected, the old config stays in force: %s", first);
+	event_log(EVENT_RELOAD_REJECTED,
+	    "reload rejected, the old config stays in force: %s", first);
 	if (why == NULL)
 		log_diags(d, diags);
 	if (cb != NULL)
@@ -232,7 +234,7 @@ daemon_reload(void *owner, admin_verdict_cb cb, void *arg)
 		log_diags(d, &diags);
 	}
 	set_verdict(d, ADMIN_VERDICT_ACCEPTED, text);
-	log_notice("reload accepted, generation %llu: %s",
+	event_log(EVENT_RELOAD_ACCEPTED, "reload accepted, generation %llu: %s",
 	    (unsigned long long)d->generation, text);
 	daemon_wait_for_workers(d, text, cb, arg);
 out:

@@ -14,7 +14,7 @@
 
 #include <bsd/string.h>
 
-#include "base/log.h"
+#include "nlb/event.h"
 #include "nlb/syn_filter.h"
 
 static struct addr
@@ -213,9 +213,10 @@ attach_filter(struct socket_set *set, uint32_t n_workers,
 		detach(set, n_workers);
 		snprintf(set->filter_text, sizeof(set->filter_text),
 		    "user space: %s", why_no_filter(rc));
-		log_warning("listener %s: its rules are enforced in user space "
-			    "(%zu ranges: %s); denied sources see a reset "
-			    "instead of silence",
+		event_log(EVENT_RULES_IN_USER_SPACE,
+		    "listener %s: its rules are enforced in user space "
+		    "(%zu ranges: %s); denied sources see a reset "
+		    "instead of silence",
 		    set->name, ranges, why_no_filter(rc));
 	}
 	syn_filter_fini(&filter);

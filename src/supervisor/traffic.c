@@ -6,7 +6,7 @@
 
 #include <bsd/string.h>
 
-#include "base/log.h"
+#include "nlb/event.h"
 
 static uint64_t
 bytes_of(const struct sb_listener_sum *s)
@@ -93,8 +93,9 @@ traffic_keep_target(struct traffic *t, const char *group, uint16_t slot)
 	if (g == NULL) {
 		g = calloc(1, sizeof(*g));
 		if (g == NULL) {
-			log_warning("out of memory: the counters of group %s "
-				    "lose those of a removed target",
+			event_log(EVENT_OUT_OF_MEMORY,
+			    "out of memory: the counters of group %s "
+			    "lose those of a removed target",
 			    group);
 			return;
 		}

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/log.h"
+#include "nlb/event.h"
 #include "ipc/worker_fd.h"
 
 static int spawn(struct worker_process *w);
@@ -106,17 +106,20 @@ log_death(const struct worker_process *w, int64_t status, int signal)
 	    (unsigned long long)(now_ms(w->workers) - w->spawned_ms);
 
 	if (w->killed_for_silence)
-		log_error("worker %u (pid %d) did not respond for %d ms and "
-			  "was killed; its flows are lost",
+		event_log(EVENT_WORKER_STUCK,
+		    "worker %u (pid %d) did not respond for %d ms and "
+		    "was killed; its flows are lost",
 		    w->index, w->process->pid, WORKERS_HEARTBEAT_LIMIT_MS);
 	else if (signal != 0)
-		log_error("worker %u (pid %d) was killed by signal %d (%s) "
-			  "after %llu ms; its flows are lost",
+		event_log(EVENT_WORKER_KILLED,
+		    "worker %u (pid %d) was killed by signal %d (%s) "
+		    "after %llu ms; its flows are lost",
 		    w->index, w->process->pid, signal, strsignal(signal),
 		    lived_ms);
 	else if (!w->workers->stopping)
-		log_error("worker %u (pid %d) exited with code %lld after "
-			  "%llu ms; its flows are lost",
+		event_log(EVENT_WORKER_EXITED,
+		    "worker %u (pid %d) exited with code %lld after "
+		    "%llu ms; its flows are lost",
 		    w->index, w->process->pid, (long long)status, lived_ms);
 }
 
@@ -147,8 +150,9 @@ respawn(struct worker_process *w)
 		delay_ms = 100ULL << (w->quick_deaths - 4);
 		if (delay_ms > WORKERS_BACKOFF_MAX_MS)
 			delay_ms = WORKERS_BACKOFF_MAX_MS;
-		log_error("worker %u dies again and again; next try in %llu "
-			  "ms, until then its share of new connections waits",
+		event_log(EVENT_WORKER_CRASH_LOOP,
+		    "worker %u dies again and again; next try in %llu "
+		    "ms, until then its share of new connections waits",
 		    w->index, (unsigned long long)delay_ms);
 	}
 	if (delay_ms == 0 && spawn(w) == 0)
@@ -263,7 +267,8 @@ fail_pair:
 	close(fds[0]);
 	close(fds[1]);
 fail:
-	log_error("cannot start worker %u: %s", w->index, strerror(-rc));
+	event_log(EVENT_WORKER_START_FAILED, "cannot start worker %u: %s",
+	    w->index, strerror(-rc));
 	return rc;
 }
 
@@ -425,7 +430,8 @@ send_message(struct worker_process *w, enum channel_type type,
 	if (w->channel == NULL)
 		return;
 	if (channel_send(w->channel, type, payload, size, NULL, 0) < 0)
-		log_warning("worker %u: a message of type %u is lost", w->index,
+		event_log(EVENT_WORKER_MESSAGE_LOST,
+		    "worker %u: a message of type %u is lost", w->index,
 		    (unsigned)type);
 }
 

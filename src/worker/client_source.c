@@ -7,7 +7,7 @@
 #include <sys/socket.h>
 #include <uv.h>
 
-#include "base/log.h"
+#include "nlb/event.h"
 #include "ipc/source_addresses.h"
 
 static int
@@ -61,8 +61,9 @@ client_source_connect(
 
 	if (rc < 0 && rc != -EADDRNOTAVAIL) {
 		if (log_allowed(&limit, uv_hrtime() / 1000000))
-			log_warning("no connection can come from the client "
-				    "address %s: %s",
+			event_log(EVENT_CLIENT_ADDRESS_UNUSABLE,
+			    "no connection can come from the client "
+			    "address %s: %s",
 			    addr_format_ip(source, text, sizeof(text)),
 			    strerror(-rc));
 		return -SOURCE_ADDRESSES_UNUSABLE;

@@ -14,7 +14,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "base/log.h"
+#include "nlb/event.h"
 #include "worker/client_source.h"
 #include "worker/ending.h"
 
@@ -364,9 +364,10 @@ log_silence(const struct flow *f)
 	    !log_allowed(&limit, flow_worker(f)->poller.now_ms))
 		return;
 	addr_format_ip(&f->client_addr, client, sizeof(client));
-	log_warning("target %s does not answer the client address %s; with "
-		    "preserve_client_ip.enabled its answers must be routed to "
-		    "this machine and diverted to nlbd, see nlbd.ini(5)",
+	event_log(EVENT_CLIENT_ADDRESS_UNANSWERED,
+	    "target %s does not answer the client address %s; with "
+	    "preserve_client_ip.enabled its answers must be routed to "
+	    "this machine and diverted to nlbd, see nlbd.ini(5)",
 	    addr_format(&f->target_addr, target, sizeof(target)), client);
 }
 

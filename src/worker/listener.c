@@ -11,7 +11,7 @@
 
 #include <bsd/string.h>
 
-#include "base/log.h"
+#include "nlb/event.h"
 #include "nlb/outbound.h"
 #include "nlb/syn_filter.h"
 #include "worker/flow.h"
@@ -80,8 +80,9 @@ pause_listener(struct listener *l, const char *why)
 	uv_timer_start(&w->resume, on_resume_timer, LISTENER_RESUME_INTERVAL_MS,
 	    LISTENER_RESUME_INTERVAL_MS);
 	if (log_allowed(&limit, w->poller.now_ms))
-		log_warning("listener %s paused at %u flows: %s; new "
-			    "connections wait in the kernel's queue",
+		event_log(EVENT_LISTENER_PAUSED,
+		    "listener %s paused at %u flows: %s; new "
+		    "connections wait in the kernel's queue",
 		    l->name, w->n_flows, why);
 }
 
@@ -109,7 +110,8 @@ listener_resume_all(struct worker *w)
 		listener_set_state(l, LISTENER_OPEN);
 		(void)poller_modify(&w->poller, l->fd, EPOLLIN, &l->item);
 		if (log_allowed(&limit, w->poller.now_ms))
-			log_notice("listener %s resumed at %u flows", l->name,
+			event_log(EVENT_LISTENER_RESUMED,
+			    "listener %s resumed at %u flows", l->name,
 			    w->n_flows);
 	}
 	return paused;
@@ -380,8 +382,9 @@ listener_refuse_new(struct listener *l)
 	prog.filter = filter.insns;
 	if (setsockopt(
 		l->fd, SOL_SOCKET, SO_ATTACH_FILTER, &prog, sizeof(prog)) == -1)
-		log_warning("listener %s: cannot attach the draining filter: "
-			    "%s",
+		event_log(EVENT_DRAINING_FILTER_FAILED,
+		    "listener %s: cannot attach the draining filter: "
+		    "%s",
 		    l->name, strerror(errno));
 	syn_filter_fini(&filter);
 }

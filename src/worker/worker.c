@@ -8,13 +8,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
-#include "base/log.h"
 #include "ipc/capabilities.h"
+#include "nlb/event.h"
 #include "worker/ending.h"
 #include "worker/flow.h"
 #include "worker/listener.h"
@@ -29,19 +30,19 @@
 /* ---- the log ---------------------------------------------------------- */
 
 static void
-log_to_supervisor(void *arg, enum log_level level, const char *text)
+log_to_supervisor(void *arg, const struct log_entry *entry)
 {
 	struct worker *w = arg;
-	char message[LOG_LINE_MAX + 1];
-	size_t len = strlen(text);
+	char message[CHANNEL_LOG_MAX];
+	int len = snprintf(message, sizeof(message), "%c%s%c%s",
+	    (int)entry->kind.level,
+	    entry->kind.code != NULL ? entry->kind.code : "", '\0',
+	    entry->text);
 
-	if (len > LOG_LINE_MAX)
-		len = LOG_LINE_MAX;
-	message[0] = (char)level;
-	memcpy(message + 1, text, len);
-	if (w->channel != NULL)
-		(void)channel_try_send(
-		    w->channel, CHANNEL_LOG, message, len + 1);
+	if (len > 0 && w->channel != NULL)
+		(void)channel_try_send(w->channel, CHANNEL_LOG, message,
+		    (size_t)len < sizeof(message) ? (size_t)len
+						  : sizeof(message) - 1);
 }
 
 static void
@@ -156,8 +157,9 @@ orphan_check(struct worker *w)
 	if (w->draining || !successor_serves())
 		return;
 	if (w->drained_at_ms == 0) {
-		log_notice("a new supervisor serves: taking no new flows, %u "
-			   "flows left",
+		event_log(EVENT_WORKER_SUCCEEDED,
+		    "a new supervisor serves: taking no new flows, %u "
+		    "flows left",
 		    w->n_flows);
 		TAILQ_FOREACH (l, &w->listeners, entry)
 			listener_refuse_new(l);
@@ -273,7 +275,8 @@ on_message(void *arg, struct channel_message *m)
 		end_all(w, FLOW_END_SHUTDOWN);
 		break;
 	default:
-		log_warning("unknown message type %u from the supervisor",
+		event_log(EVENT_WORKER_PROTOCOL,
+		    "unknown message type %u from the supervisor",
 		    (unsigned)m->type);
 		break;
 	}
@@ -290,8 +293,9 @@ on_channel_closed(void *arg)
 	    &w->heartbeat, on_heartbeat, ORPHAN_CHECK_MS, ORPHAN_CHECK_MS);
 	/* Nobody reads the channel any more: back to stderr. */
 	log_set_sink(NULL, NULL);
-	log_warning("worker %u: the supervisor is gone; serving on with the "
-		    "last known target states",
+	event_log(EVENT_WORKER_ORPHANED,
+	    "worker %u: the supervisor is gone; serving on with the "
+	    "last known target states",
 	    atomic_load(&w->block->worker_index));
 }
 
@@ -397,14 +401,16 @@ worker_main(uint32_t block_index)
 	if (geteuid() != 0)
 		(void)capabilities_limit(capabilities_transparent());
 	if (block_index >= SB_BLOCKS) {
-		log_error("--worker is for the supervisor's use");
+		event_log(EVENT_WORKER_START_FAILED,
+		    "--worker is for the supervisor's use");
 		return 64;
 	}
 	rc = scoreboard_attach(WORKER_FD_SCOREBOARD, &sb);
 	if (rc == 0)
 		rc = worker_init(&w, sb, block_index, WORKER_FD_CHANNEL);
 	if (rc < 0) {
-		log_error("worker cannot start: %s", strerror(-rc));
+		event_log(EVENT_WORKER_START_FAILED, "worker cannot start: %s",
+		    strerror(-rc));
 		return 71;
 	}
 	log_set_sink(log_to_supervisor, &w);

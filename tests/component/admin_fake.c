@@ -401,3 +401,11 @@ admin_fake_fini(struct admin_fake *fake)
 	scoreboard_detach(fake->scoreboard);
 	close(fake->scoreboard_fd);
 }
+
+void
+admin_fake_event(struct admin_fake *fake, uint64_t wall_ms, enum event event,
+    const char *text)
+{
+	events_add(&fake->events, wall_ms,
+	    &(struct log_entry){.kind = *event_kind(event), .text = text});
+}

@@ -8,6 +8,7 @@
 #include "admin/admin.h"
 #include "admin/events.h"
 #include "admin/history.h"
+#include "nlb/event.h"
 
 #define FAKE_TARGETS 4
 #define FAKE_FLOWS 3
@@ -57,5 +58,9 @@ void admin_fake_fini(struct admin_fake *fake);
 /* Ends the operation that waits. */
 void admin_fake_complete(struct admin_fake *fake);
 bool admin_fake_is_pending(const struct admin_fake *fake);
+
+/* Something for /v1/events. */
+void admin_fake_event(struct admin_fake *fake, uint64_t wall_ms,
+    enum event event, const char *text);
 
 #endif

@@ -156,12 +156,11 @@ static char lines[LINES_MAX][LOG_LINE_MAX];
 static size_t n_lines;
 
 static void
-keep_line(void *arg, enum log_level level, const char *text)
+keep_line(void *arg, const struct log_entry *entry)
 {
 	(void)arg;
-	(void)level;
 	if (n_lines < LINES_MAX)
-		strlcpy(lines[n_lines++], text, sizeof(lines[0]));
+		strlcpy(lines[n_lines++], entry->text, sizeof(lines[0]));
 }
 
 void

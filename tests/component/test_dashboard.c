@@ -9,6 +9,7 @@
 
 #include "admin/assets.h"
 #include "admin_fixture.h"
+#include "nlb/event.h"
 #include "support/expect.h"
 
 static int64_t
@@ -92,9 +93,9 @@ events_are_given_once_in_their_order(void **state)
 	json_t *root, *event;
 
 	assert_u64(count_events(f, 0), 0);
-	events_add(&f->fake.events, 1785578400000, LOG_LEVEL_NOTICE, "first");
-	events_add(&f->fake.events, 1785578401000, LOG_LEVEL_WARNING,
-	    "<b>\xff second");
+	admin_fake_event(&f->fake, 1785578400000, EVENT_SERVING, "first");
+	admin_fake_event(
+	    &f->fake, 1785578401000, EVENT_TARGET_UNHEALTHY, "<b>\xff second");
 	root = events(f, 1);
 	assert_i64(int_at(root, "last_id"), 2);
 	assert_i64(int_at(root, "lost"), 0);
@@ -106,6 +107,8 @@ events_are_given_once_in_their_order(void **state)
 	    "2026-08-01T10:00:01Z");
 	assert_str(
 	    json_string_value(json_object_get(event, "priority")), "warning");
+	assert_str(json_string_value(json_object_get(event, "code")),
+	    "target-unhealthy");
 	assert_str(json_string_value(json_object_get(event, "message")),
 	    "<b>? second");
 	json_decref(root);
@@ -123,7 +126,7 @@ the_oldest_events_make_room(void **state)
 
 	for (int i = 1; i <= EVENTS_MAX + 10; i++) {
 		snprintf(text, sizeof(text), "event %d", i);
-		events_add(&f->fake.events, 1, LOG_LEVEL_INFO, text);
+		admin_fake_event(&f->fake, 1, EVENT_CHANGE_ASKED, text);
 	}
 	assert_u64(count_events(f, 0), EVENTS_MAX);
 	assert_u64(count_events(f, EVENTS_MAX + 5), 5);

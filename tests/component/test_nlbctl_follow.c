@@ -40,10 +40,10 @@ add_events(struct admin_fake *fake, int n)
 	for (int i = 0; i < n; i++) {
 		snprintf(text, sizeof(text), "event %d",
 		    (int)fake->events.last_id + 1);
-		events_add(&fake->events,
+		admin_fake_event(fake,
 		    1785578400000 + fake->events.last_id * 1000,
-		    fake->events.last_id % 2 == 0 ? LOG_LEVEL_NOTICE
-						  : LOG_LEVEL_WARNING,
+		    fake->events.last_id % 2 == 0 ? EVENT_SERVING
+						  : EVENT_FAIL_OPEN_BEGAN,
 		    text);
 	}
 }
@@ -61,7 +61,8 @@ static void
 three_events(struct admin_fake *fake)
 {
 	add_events(fake, 2);
-	events_add(&fake->events, 1785578402000, LOG_LEVEL_ERROR, "bad\033[2J");
+	admin_fake_event(
+	    fake, 1785578402000, EVENT_RELOAD_REJECTED, "bad\033[2J");
 }
 
 static void
@@ -71,9 +72,10 @@ events_are_a_list_of_what_is_kept(void **state)
 
 	nlbctl_start_server(f, three_events);
 	assert_i64(nlbctl_run_words(f, "events"), EX_OK);
-	assert_str(f->out, "2026-08-01T10:00:00Z notice  event 1\n"
-			   "2026-08-01T10:00:01Z warning event 2\n"
-			   "2026-08-01T10:00:02Z error   bad\\x1b[2J\n");
+	assert_str(f->out,
+	    "2026-08-01T10:00:00Z notice  serving: event 1\n"
+	    "2026-08-01T10:00:01Z warning fail-open-began: event 2\n"
+	    "2026-08-01T10:00:02Z error   reload-rejected: bad\\x1b[2J\n");
 	assert_i64(
 	    nlbctl_run_words(f, "events --since 2026-08-01T10:00:02Z -o json"),
 	    EX_OK);

@@ -36,8 +36,12 @@ on_message(void *arg, struct channel_message *m)
 	if (m->type != CHANNEL_LOG || m->size < 1)
 		return;
 	p->log_level = *(const uint8_t *)m->payload;
-	snprintf(p->log, sizeof(p->log), "%.*s", (int)m->size - 1,
-	    (const char *)m->payload + 1);
+	/* The code's NUL stands between. */
+	for (size_t i = 1; i < m->size && i < sizeof(p->log); i++) {
+		char c = ((const char *)m->payload)[i];
+
+		p->log[i - 1] = c == '\0' ? '|' : c;
+	}
 }
 
 static void
@@ -144,7 +148,8 @@ a_worker_beats_logs_ignores_signals_and_stops(void **state)
 	    channel_send(p->channel, (enum channel_type)99, NULL, 0, NULL, 0),
 	    0);
 	WAIT_UNTIL(p->log[0] != '\0', uv_run(&p->loop, UV_RUN_NOWAIT));
-	assert_str(p->log, "unknown message type 99 from the supervisor");
+	assert_str(p->log,
+	    "worker-protocol|unknown message type 99 from the supervisor");
 	assert_i64(p->log_level, LOG_LEVEL_WARNING);
 	assert_i64(channel_send(p->channel, CHANNEL_STOP, NULL, 0, NULL, 0), 0);
 	assert_i64(exit_code(p), 0);

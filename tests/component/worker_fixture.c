@@ -13,12 +13,11 @@
 #include "worker/listener.h"
 
 static void
-on_log(void *arg, enum log_level level, const char *text)
+on_log(void *arg, const struct log_entry *entry)
 {
 	struct rig *r = arg;
 
-	(void)level;
-	snprintf(r->logs[r->n_logs++ % 16], LOG_LINE_MAX, "%s", text);
+	snprintf(r->logs[r->n_logs++ % 16], LOG_LINE_MAX, "%s", entry->text);
 }
 
 bool

@@ -1,4 +1,4 @@
-"""Every end reason of a flow stands in nlbd.8; every state and reason of a
+"""Every end reason of a flow and every event stands in nlbd.8; every state and reason of a
 target, every metric, and every verb of nlbctl with its options, in nlbctl.8."""
 
 import re
@@ -36,6 +36,18 @@ def metric_names(text):
     return {row[1] or row[0] for row in table(text, "METRICS")}
 
 
+def log_calls(top):
+    """Calls that log an event of no kind."""
+    call = re.compile(r"\blog_(error|warning|notice|info|debug)\(")
+    return [
+        f"{path}:{number}: an event without a code: use event_log"
+        for path in common.files(top, ".c")
+        if path.startswith("src/") and not path.startswith("src/base/")
+        for number, line in enumerate(common.lines(top, path), 1)
+        if call.search(line)
+    ]
+
+
 def commands(text):
     """Verbs and options in nlbctl's command table."""
     body = text[: text.index("n_commands =")].replace("\\\n", " ")
@@ -53,9 +65,11 @@ def main():
         return "\n".join(common.lines(top, path))
 
     reasons = read("src/nlb/reason.h")
+    events = [row[:1] for row in table(read("src/nlb/event.h"), "EVENTS")]
     verbs, params = commands(read("src/nlbctl/commands.c"))
     groups = [
         ("nlbd.8", "end reason", table(reasons, "FLOW_END_REASONS")),
+        ("nlbd.8", "event", events),
         ("nlbctl.8", "target state", table(reasons, "TARGET_STATES")),
         ("nlbctl.8", "target reason", table(reasons, "TARGET_REASONS")),
     ]
@@ -69,7 +83,7 @@ def main():
         "nlbd.8": explained(read("src/supervisor/nlbd.8")),
         "nlbctl.8": explained(read("src/nlbctl/nlbctl.8")),
     }
-    findings = []
+    findings = log_calls(top)
     for page, what, names in wanted:
         if not names:
             findings.append(f"{what}: the table was not understood")
