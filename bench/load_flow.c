@@ -35,6 +35,12 @@ load_flow_close(struct load_flow *flow)
 }
 
 void
+load_flow_await_fin(struct load_flow *flow)
+{
+	flow->state = LOAD_FLOW_AWAITING_FIN;
+}
+
+void
 load_flow_fail(
     struct load_flow *flow, enum load_failure failure, const char *text)
 {
@@ -71,6 +77,10 @@ on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
 
 	if (n == 0 || flow->state == LOAD_FLOW_CLOSING)
 		return;
+	if (n == UV_EOF && flow->state == LOAD_FLOW_AWAITING_FIN) {
+		load_flow_close(flow);
+		return;
+	}
 	if (n < 0) {
 		fail_by_error(flow, "reading", (int)n);
 		return;

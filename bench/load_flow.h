@@ -19,16 +19,19 @@ struct load_thread;
 /*
  *        open          connected          at the dialog's limit
  * CLOSED ----> CONNECTING ----> TALKING ----------------------> WAITING
- *   ^                              ^   <---- next unit, or end ----'
- *   |                              |
- *   '--- closed --- CLOSING <------'--- end of a connection's only unit,
- *                                       any failure, load_flow_close()
+ *   ^                              ^   <---- next unit, or end ---'  |
+ *   |                              |                   221 has come  |
+ *   |                              |    FIN                          v
+ *   '--- closed --- CLOSING <------'---<--------------------- AWAITING_FIN
+ *                                  any failure, load_flow_close(),
+ *                                  end of an only unit without a 221
  */
 enum load_flow_state {
 	LOAD_FLOW_CLOSED,
 	LOAD_FLOW_CONNECTING,
 	LOAD_FLOW_TALKING,
 	LOAD_FLOW_WAITING,
+	LOAD_FLOW_AWAITING_FIN,
 	LOAD_FLOW_CLOSING,
 };
 
@@ -57,6 +60,10 @@ void load_flow_open(
 
 /* A waiting flow's next unit, or the end of a held one. */
 void load_flow_go_on(struct load_flow *flow, uint64_t due_ns);
+
+/* The unit is over; the server closes first, so that its end has the
+ * TIME_WAIT and not a port of this machine. */
+void load_flow_await_fin(struct load_flow *flow);
 
 /* Counts the failure and closes. */
 void load_flow_fail(

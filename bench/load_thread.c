@@ -241,7 +241,8 @@ check_timeouts(struct load_thread *t, uint64_t now)
 		char text[TALK_FAULT_MAX];
 
 		if ((flow->state != LOAD_FLOW_CONNECTING &&
-			flow->state != LOAD_FLOW_TALKING) ||
+			flow->state != LOAD_FLOW_TALKING &&
+			flow->state != LOAD_FLOW_AWAITING_FIN) ||
 		    now - flow->moved_ns <= patience)
 			continue;
 		snprintf(text, sizeof(text), "%s %llu, step %u: no progress",
@@ -399,6 +400,8 @@ load_thread_on_waiting(struct load_thread *t, struct load_flow *flow)
 		run_if_all_held(t);
 	} else if (keeps_connections(t)) {
 		flow_is_free(t, flow);
+	} else if (talk_awaits_fin(&flow->talk)) {
+		load_flow_await_fin(flow);
 	} else {
 		load_flow_close(flow);
 	}

@@ -213,6 +213,21 @@ send_stream(struct smtp_conn *c)
 	return true;
 }
 
+/* A server closes after its 221 (RFC 5321, 4.1.1.10). What the client may
+ * still send is read, so that no RST destroys the 221. */
+static void
+end_replies(struct smtp_conn *c)
+{
+	uv_os_fd_t fd;
+
+	if (uv_fileno((uv_handle_t *)&c->tcp, &fd) != 0 ||
+	    shutdown(fd, SHUT_WR) != 0) {
+		conn_close(c);
+		return;
+	}
+	uv_timer_start(&c->timer, on_timer, QUIT_LINGER_MS, 0);
+}
+
 static void
 resume_reading(struct smtp_conn *c)
 {
@@ -227,7 +242,7 @@ resume_reading(struct smtp_conn *c)
 	if (start_reading(c) != 0)
 		conn_close(c);
 	else if (smtp_session_has_quit(&c->session))
-		uv_timer_start(&c->timer, on_timer, QUIT_LINGER_MS, 0);
+		end_replies(c);
 }
 
 static void

@@ -93,6 +93,14 @@ talk_is_over(const struct talk *t)
 	return t->step == t->dialog->step_count;
 }
 
+bool
+talk_awaits_fin(const struct talk *t)
+{
+	const struct dialog *d = t->dialog;
+
+	return talk_is_over(t) && d->steps[d->step_count - 1].code == 221;
+}
+
 static uint64_t
 bytes_to_send(const struct talk *t)
 {

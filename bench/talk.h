@@ -51,6 +51,10 @@ bool talk_is_waiting(const struct talk *t);
 /* At the end of the dialog. */
 bool talk_is_over(const struct talk *t);
 
+/* Over with a 221, after which the server has to close (RFC 5321, 4.1.1.10):
+ * its FIN belongs to what has to come back. */
+bool talk_awaits_fin(const struct talk *t);
+
 /*
  * What this step has to send after the next `ahead` bytes: *len bytes in one
  * piece, which stays as it is until talk_sent() was told of all of it; NULL

@@ -15,7 +15,7 @@ from lab.capture import SYN, Capture
 from lab.daemon import endpoint, scaled
 from lab.netns import CLIENT4, CLIENT6, FRONT4, FRONT6, TARGET4
 from lab.process import Process
-from lab.standin import Direct, Spoiler
+from lab.standin import Careless, Direct, Spoiler
 
 SERVER = (FRONT4, ini.PORT)
 MESSAGE = 5000
@@ -136,6 +136,31 @@ def test_unspoiled_run_through_the_same_relay_passes(profile, network,
     with Spoiler(network, None, "client", 0) as forwarder:
         done = bench(network, profile, forwarder.address)
     assert (done.code, done.failures, done.done) == (0, {}, 20), done
+
+
+@pytest.mark.parametrize("how,failure", [("abort", "reset"),
+                                         ("swallow", "timed out")])
+def test_end_of_a_session_that_is_no_fin_fails_the_run(how, failure, network,
+                                                       target):
+    with Careless(network, how) as forwarder:
+        done = bench(network, "smtp", forwarder.address, "--timeout", 1,
+                     "--warm-up", 0)
+    assert done.code == 1 and set(done.failures) == {failure}, done
+
+
+def ports_in_time_wait(namespace, server):
+    lines = namespace.run("ss", "-tanH", "state", "time-wait", "dst",
+                          f"{server[0]}:{server[1]}").stdout.splitlines()
+    return {line.split()[2] for line in lines}
+
+
+def test_sessions_leave_no_port_of_the_client_behind(network, target):
+    with Direct(network) as forwarder:
+        before = ports_in_time_wait(network.client, forwarder.address)
+        done = Bench(network, "smtp", forwarder.address, "--units", 200)
+        after = ports_in_time_wait(network.client, forwarder.address)
+    assert (done.code, done.done) == (0, 200)
+    assert after <= before
 
 
 def test_refused_connections_are_failures_and_no_busy_loop(network):

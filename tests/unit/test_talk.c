@@ -286,6 +286,32 @@ greeting_alone_is_checked(void **state)
 	dialog_fini(&dialog);
 }
 
+static bool
+ends_with_the_servers_fin(int error)
+{
+	struct talk t;
+	bool awaits;
+
+	assert_errno(error, 0);
+	no_tampering();
+	assert_true(run(&t, 1000));
+	awaits = talk_awaits_fin(&t);
+	dialog_fini(&dialog);
+	return awaits;
+}
+
+static void
+server_has_to_close_after_quit_only(void **state)
+{
+	(void)state;
+	assert_true(
+	    ends_with_the_servers_fin(dialog_init_smtp(&dialog, &server, 10)));
+	assert_true(
+	    ends_with_the_servers_fin(dialog_init_idle(&dialog, &server)));
+	assert_false(
+	    ends_with_the_servers_fin(dialog_init_churn(&dialog, &server)));
+}
+
 static void
 message_has_the_size_that_was_asked_for(void **state)
 {
@@ -361,6 +387,7 @@ main(void)
 	    cmocka_unit_test(held_flow_is_checked_at_its_end),
 	    cmocka_unit_test(streams_are_checked_in_both_directions),
 	    cmocka_unit_test(greeting_alone_is_checked),
+	    cmocka_unit_test(server_has_to_close_after_quit_only),
 	    cmocka_unit_test(message_has_the_size_that_was_asked_for),
 	    cmocka_unit_test(another_servers_replies_are_known_by_their_codes),
 	    cmocka_unit_test(fault_says_where_and_what),

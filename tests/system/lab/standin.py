@@ -74,7 +74,8 @@ backend back
 
 class Careless:
     """A relay of a few lines that ends both sides at the first end of either:
-    "launder" makes every end a FIN, "abort" makes every end an RST."""
+    "launder" makes every end a FIN, "abort" makes every end an RST, "swallow"
+    passes no end on."""
 
     def __init__(self, network, how, port=ini.PORT + 1,
                  target=(TARGET4[0], ini.TARGET_PORT)):
@@ -117,6 +118,8 @@ class Careless:
     def _pump(self, source, destination):
         with contextlib.suppress(OSError):
             self._forward(source, destination)
+        if self.how == "swallow":
+            return
         for sock in (destination, source):
             with contextlib.suppress(OSError):
                 if self.how == "abort":
