@@ -11,6 +11,7 @@ import time
 from .admin import measure_admin
 from .flood import measure_flood
 from .forwarders import HAProxy, Nginx, Nlbd
+from .harness import measure_harness
 from .processes import Process, machine_busy_ns, rss_bytes, slab_bytes
 
 WARM_FLOWS = 100
@@ -330,5 +331,6 @@ PARTS = {
     "workers": measure_workers,
     "flood": measure_flood,
     "admin": measure_admin,
+    "harness": measure_harness,
     "scale": measure_scale,  # gives rules, targets and reload
 }
