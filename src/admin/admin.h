@@ -110,6 +110,7 @@ typedef void (*admin_flows_cb)(
     void *arg, const struct flow_record *records, size_t n, uint32_t missing);
 
 struct events;
+struct flow_ring;
 struct history;
 
 struct admin_ops {
@@ -141,6 +142,9 @@ struct admin_ops {
 	/* Each calls cb exactly once, later or at once. 0, or a negative
 	 * errno and cb is not called. */
 	int (*list_flows)(void *owner, admin_flows_cb cb, void *arg);
+	/* Flows that begin or end come into this ring from now on, until it
+	 * was not asked for a while. */
+	const struct flow_ring *(*watch_flows)(void *owner);
 	int (*reload)(void *owner, admin_verdict_cb cb, void *arg);
 	/* Reads and checks the config file again, changes nothing. */
 	int (*check)(void *owner, admin_verdict_cb cb, void *arg);

@@ -14,8 +14,6 @@
 #include "admin/metrics.h"
 #include "base/log.h"
 
-#define FLOWS_LIMIT_MAX 100000
-
 static void
 request_free(struct admin_request *request)
 {
@@ -124,40 +122,6 @@ handle_metric_list(struct admin_request *request)
 	    view_metrics(request->admin->ops, dimensions, only));
 }
 
-/* 0, or -EINVAL after an error was answered. */
-static int
-parse_flow_query(struct admin_request *request)
-{
-	struct view_flow_query *query = &request->flow_query;
-	const char *text, *error = NULL;
-
-	query->limit = FLOWS_LIMIT_MAX;
-	text = admin_param(request, "limit");
-	if (text != NULL)
-		query->limit =
-		    (uint32_t)strtonum(text, 1, FLOWS_LIMIT_MAX, &error);
-	if (error != NULL) {
-		admin_answer_error(request, MHD_HTTP_BAD_REQUEST,
-		    "ValidationError", "limit is a number from 1 to %d",
-		    FLOWS_LIMIT_MAX);
-		return -EINVAL;
-	}
-	text = admin_param(request, "target");
-	if (text != NULL && strlcpy(query->target, text,
-				sizeof(query->target)) >= sizeof(query->target))
-		error = "target is ADDRESS or ADDRESS:PORT";
-	text = admin_param(request, "listener");
-	if (text != NULL &&
-	    strlcpy(query->listener, text, sizeof(query->listener)) >=
-		sizeof(query->listener))
-		error = "listener is the name of a listener";
-	if (error == NULL)
-		return 0;
-	admin_answer_error(
-	    request, MHD_HTTP_BAD_REQUEST, "ValidationError", "%s", error);
-	return -EINVAL;
-}
-
 bool
 admin_op_done(struct admin_request *request)
 {
@@ -166,18 +130,6 @@ admin_op_done(struct admin_request *request)
 		return true;
 	request_free(request);
 	return false;
-}
-
-static void
-on_flows(
-    void *arg, const struct flow_record *records, size_t n, uint32_t missing)
-{
-	struct admin_request *request = arg;
-
-	if (admin_op_done(request))
-		admin_answer(request, MHD_HTTP_OK,
-		    view_flows(request->admin->ops, &request->flow_query,
-			records, n, missing));
 }
 
 static void
@@ -199,18 +151,6 @@ admin_op_started(struct admin_request *request, int rc)
 	request->op_pending = false;
 	admin_answer_error(request, MHD_HTTP_SERVICE_UNAVAILABLE, "Unavailable",
 	    "nlbd cannot do that now: %s", strerror(-rc));
-}
-
-static void
-handle_flows(struct admin_request *request)
-{
-	const struct admin_ops *ops = request->admin->ops;
-
-	if (parse_flow_query(request) != 0)
-		return;
-	request->op_pending = true;
-	admin_op_started(
-	    request, ops->list_flows(ops->owner, on_flows, request));
 }
 
 static void
@@ -247,7 +187,11 @@ handle_metrics(struct admin_request *request)
 /* A later verb adds a row. GET rows answer HEAD too. */
 static const struct admin_route routes[] = {
     {"GET", "/v1/status", handle_status, {"include"}, false},
-    {"GET", "/v1/flows", handle_flows, {"limit", "target", "listener"}, false},
+    {"GET", "/v1/flows", admin_handle_flows, {"limit", "target", "listener"},
+	false},
+    /* Workers do more while somebody asks for it. */
+    {"GET", "/v1/flows/watch", admin_handle_watch_flows,
+	{"since", "target", "listener"}, true},
     {"GET", "/v1/events", admin_handle_events, {"since"}, false},
     {"GET", "/v1/history", admin_handle_history, {"since"}, false},
     {"GET", "/", admin_handle_page, {NULL}, false},

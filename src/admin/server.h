@@ -177,7 +177,15 @@ void admin_handle_undrain_node(struct admin_request *request);
 
 /* page.c */
 void admin_handle_page(struct admin_request *request);
+
+/* flows.c */
+void admin_handle_flows(struct admin_request *request);
+/* 0, or -EINVAL after an error was answered. */
+int admin_parse_flow_query(struct admin_request *request);
+
+/* recent.c */
 void admin_handle_events(struct admin_request *request);
 void admin_handle_history(struct admin_request *request);
+void admin_handle_watch_flows(struct admin_request *request);
 
 #endif

@@ -33,6 +33,11 @@ json_t *view_targets(
     const struct admin_ops *ops, const char *group, uint64_t now_ms);
 /* An array of the DNS names among the targets. */
 json_t *view_names(const struct admin_ops *ops);
+/* One of them; a name may be NULL. */
+json_t *view_flow(const struct flow_record *r, const char *listener,
+    const char *target_group);
+bool view_flow_matches(const struct view_flow_query *query,
+    const struct flow_record *r, const char *listener);
 json_t *view_flows(const struct admin_ops *ops,
     const struct view_flow_query *query, const struct flow_record *records,
     size_t n, uint32_t missing_workers);

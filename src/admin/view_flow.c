@@ -19,18 +19,15 @@ compare_newest_first(const void *a, const void *b)
 	return 0;
 }
 
-static bool
-query_matches(const struct admin_ops *ops, const struct view_flow_query *query,
-    const struct flow_record *r)
+bool
+view_flow_matches(const struct view_flow_query *query,
+    const struct flow_record *r, const char *listener)
 {
 	char ip[ADDR_IP_STRLEN], with_port[ADDR_STRLEN];
-	const char *listener;
 
-	if (query->listener[0] != '\0') {
-		listener = ops->listener_name(ops->owner, r->listener_slot);
-		if (listener == NULL || strcmp(listener, query->listener) != 0)
-			return false;
-	}
+	if (query->listener[0] != '\0' &&
+	    (listener == NULL || strcmp(listener, query->listener) != 0))
+		return false;
 	if (query->target[0] == '\0')
 		return true;
 	addr_format_ip(&r->target, ip, sizeof(ip));
@@ -49,27 +46,39 @@ view_addr(const struct addr *a)
 	return json_string(addr_format(a, text, sizeof(text)));
 }
 
-static json_t *
-view_flow(const struct admin_ops *ops, const struct flow_record *r)
+json_t *
+view_flow(
+    const struct flow_record *r, const char *listener, const char *target_group)
 {
-	const char *group = NULL;
 	json_t *connect_ms;
 
 	connect_ms = r->connect_us == 0
 			 ? json_null()
 			 : json_real((double)r->connect_us / 1000.0);
-	if (r->target_slot != FLOW_SLOT_NONE)
-		group = ops->target_group_name(ops->owner, r->target_slot);
 	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:s, s:o, s:o, s:o, s:o,"
 			 " s:i, s:i}",
 	    "id", view_uint(r->id), "client", view_addr(&r->client), "listener",
-	    view_text(ops->listener_name(ops->owner, r->listener_slot)),
-	    "target_group", view_text(group), "target", view_addr(&r->target),
-	    "state", flow_state_name((enum flow_state)r->state),
+	    view_text(listener), "target_group", view_text(target_group),
+	    "target", view_addr(&r->target), "state",
+	    flow_state_name((enum flow_state)r->state),
 	    "client_to_target_bytes", view_uint(r->client_to_target_bytes),
 	    "target_to_client_bytes", view_uint(r->target_to_client_bytes),
 	    "duration_ms", view_uint(r->duration_us / 1000), "connect_ms",
 	    connect_ms, "retries", (int)r->retries, "worker", (int)r->worker);
+}
+
+static const char *
+listener_of(const struct admin_ops *ops, const struct flow_record *r)
+{
+	return ops->listener_name(ops->owner, r->listener_slot);
+}
+
+static const char *
+group_of(const struct admin_ops *ops, const struct flow_record *r)
+{
+	return r->target_slot == FLOW_SLOT_NONE
+		   ? NULL
+		   : ops->target_group_name(ops->owner, r->target_slot);
 }
 
 /* Collects the matching records, newest first, into *out (malloc). */
@@ -85,7 +94,8 @@ select_flows(const struct admin_ops *ops, const struct view_flow_query *query,
 	if (list == NULL)
 		return false;
 	for (i = 0; i < n; i++) {
-		if (query_matches(ops, query, &records[i]))
+		if (view_flow_matches(
+			query, &records[i], listener_of(ops, &records[i])))
 			list[used++] = &records[i];
 	}
 	qsort(list, used, sizeof(*list), compare_newest_first);
@@ -108,8 +118,10 @@ view_flows(const struct admin_ops *ops, const struct view_flow_query *query,
 	flows = json_array();
 	failed = flows == NULL;
 	for (i = 0; i < n_selected && i < query->limit && !failed; i++)
-		failed = json_array_append_new(
-			     flows, view_flow(ops, selected[i])) != 0;
+		failed =
+		    json_array_append_new(flows,
+			view_flow(selected[i], listener_of(ops, selected[i]),
+			    group_of(ops, selected[i]))) != 0;
 	free(selected);
 	if (failed) {
 		json_decref(flows);

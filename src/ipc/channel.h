@@ -23,12 +23,15 @@ enum channel_type {
 	CHANNEL_SOURCE_LIMIT, /* uint32_t, in place of the config's */
 	CHANNEL_END_FLOWS,    /* struct channel_end_flows */
 	CHANNEL_LIST_FLOWS,   /* struct channel_list_flows */
+	CHANNEL_WATCH_FLOWS,  /* uint8_t, 1: begins and ends of flows, please */
 	CHANNEL_DRAIN,        /* no new flows; exit when the last one ended */
 	CHANNEL_STOP,         /* end all flows with `shutdown`, exit */
 	/* worker to supervisor */
 	CHANNEL_READY,        /* uint64_t generation: the config is in force */
 	CHANNEL_CONFIG_ERROR, /* uint64_t generation, then text */
-	CHANNEL_FLOW_ENDS,    /* struct flow_record[]: for the flow log */
+	/* struct flow_record[]: of flows that ended, and that began while they
+	 * are watched (any state but FLOW_CLOSING) */
+	CHANNEL_FLOW_RECORDS,
 	CHANNEL_FLOWS, /* struct channel_flows, then struct flow_record[] */
 	/* uint8_t level, the event's code with its NUL (by name: a worker may
 	 * be older than its supervisor), then text without NUL */

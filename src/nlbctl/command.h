@@ -54,7 +54,7 @@ struct command_run {
 typedef const char *(*command_word)(size_t i);
 
 /* A verb is one request, method and what follows it, or a function of its
- * own that returns the exit code. */
+ * own that returns the exit code. With both the function is for --follow. */
 struct command {
 	const char *verb;
 	const char *help; /* one line, without a stop */

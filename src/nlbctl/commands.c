@@ -195,10 +195,12 @@ const struct command commands[] = {
 	.json_path = "/v1/flows",
 	.table_path = "/v1/flows",
 	.show = show_flows,
+	.run = verb_flows,
 	.params = {{"limit", "N", "limit", COMMAND_NUMBER, "at most N flows"},
 	    {"listener", "NAME", "listener", 0, "flows of this listener only"},
 	    {"target", "ADDRESS[:PORT]", "target", 0,
-		"flows to this target only"}},
+		"flows to this target only"},
+	    PARAM_FOLLOW},
     },
     {
 	.verb = "metrics",

@@ -83,26 +83,6 @@ print_event(const struct output *out, const json_t *event)
 	fputc('\n', out->file);
 }
 
-static int
-print_events(const struct command_run *run, const json_t *list)
-{
-	const json_t *event;
-	int code = 0;
-	size_t i;
-
-	json_array_foreach(list, i, event)
-	{
-		if (run->line->json)
-			code = follow_print_json(run, event);
-		else
-			print_event(run->out, event);
-		if (code != 0)
-			return code;
-	}
-	fflush(run->out->file);
-	return 0;
-}
-
 /* Does --since reach further than what is kept? */
 static void
 note_gone(const struct command_run *run, const struct wanted *wanted,
@@ -141,7 +121,7 @@ show_once(const struct command_run *run, const struct wanted *wanted)
 	else if (json_array_size(list) == 0)
 		fputs("No events.\n", run->out->file);
 	else
-		code = print_events(run, list);
+		code = follow_print(run, list, print_event);
 	json_decref(root);
 	return code;
 }
@@ -164,7 +144,7 @@ follow_events(struct follow *f, const struct wanted *wanted)
 			note_gone(f->run, wanted, root);
 		list = json_object_get(root, "events");
 		select_events(list, wanted, max);
-		code = print_events(f->run, list);
+		code = follow_print(f->run, list, print_event);
 		json_decref(root);
 		max = SIZE_MAX;
 	} while (code == 0 && follow_pause(f, FOLLOW_POLL_MS));
@@ -182,7 +162,8 @@ verb_events(const struct command_run *run)
 		return code;
 	if (command_line_value(run->line, "follow") == NULL)
 		return show_once(run, &wanted);
-	follow_begin(&f, run);
+	follow_begin(
+	    &f, run, "nlbd's log on standard error or in the journal has them");
 	code = follow_events(&f, &wanted);
 	follow_end(&f);
 	return code;

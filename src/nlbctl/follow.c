@@ -30,12 +30,13 @@ on_end_signal(int number)
 }
 
 void
-follow_begin(struct follow *f, const struct command_run *run)
+follow_begin(
+    struct follow *f, const struct command_run *run, const char *elsewhere)
 {
 	/* Without SA_RESTART: a pause ends at once. */
 	struct sigaction action = {.sa_handler = on_end_signal};
 
-	*f = (struct follow){.run = run};
+	*f = (struct follow){.run = run, .elsewhere = elsewhere};
 	asked_to_end = 0;
 	sigaction(SIGINT, &action, &old_int);
 	sigaction(SIGTERM, &action, &old_term);
@@ -99,6 +100,20 @@ follow_fetch(struct follow *f, const char *path, json_t **out)
 	return 0;
 }
 
+static int
+print_json(const struct command_run *run, const json_t *object)
+{
+	char *text =
+	    json_dumps(object, JSON_COMPACT | JSON_PRESERVE_ORDER |
+				   JSON_ENSURE_ASCII | JSON_REAL_PRECISION(9));
+
+	if (text == NULL)
+		return EX_OSERR;
+	fprintf(run->out->file, "%s\n", text);
+	free(text);
+	return 0;
+}
+
 /* What the stream lacks, for people and within the stream. */
 static void
 tell(struct follow *f, const char *what, uint64_t n, const char *text)
@@ -111,7 +126,8 @@ tell(struct follow *f, const char *what, uint64_t n, const char *text)
 	notice = n == 0 ? json_pack("{s:s}", "notice", what)
 			: json_pack("{s:s, s:I}", "notice", what, "count",
 			      (json_int_t)n);
-	(void)follow_print_json(f->run, notice);
+	(void)print_json(f->run, notice);
+	fflush(f->run->out->file);
 	json_decref(notice);
 }
 
@@ -121,9 +137,8 @@ tell_lost(struct follow *f, uint64_t n)
 	char count[FORMAT_STRLEN], text[160];
 
 	snprintf(text, sizeof(text),
-	    "%s record%s lost: more came than nlbd keeps; "
-	    "the logs have them",
-	    format_count(n, count), n == 1 ? " is" : "s are");
+	    "%s record%s lost, more came than nlbd keeps: %s",
+	    format_count(n, count), n == 1 ? " is" : "s are", f->elsewhere);
 	tell(f, "lost", n, text);
 }
 
@@ -131,7 +146,7 @@ int
 follow_ring(struct follow *f, const char *path, json_t **out)
 {
 	char with_id[512], id[24];
-	uint64_t life, lost;
+	uint64_t life, lost, dropped;
 	int code;
 
 	snprintf(with_id, sizeof(with_id), "%s", path);
@@ -143,7 +158,8 @@ follow_ring(struct follow *f, const char *path, json_t **out)
 	if (code != 0 || *out == NULL)
 		return code;
 	life = show_uint(*out, "start_time_ms");
-	lost = show_uint(*out, "lost");
+	dropped = show_uint(*out, "dropped_records");
+	lost = show_uint(*out, "lost") + dropped - f->dropped;
 	if (f->life != 0 && life != f->life) {
 		/* Its numbers begin anew: all it has is new. */
 		json_decref(*out);
@@ -151,27 +167,34 @@ follow_ring(struct follow *f, const char *path, json_t **out)
 		    "nlbd was restarted: what its predecessor did last may be "
 		    "missing here");
 		f->life = life;
-		f->last_id = 0;
+		f->last_id = f->dropped = 0;
 		return follow_ring(f, path, out);
 	}
 	if (f->life != 0 && lost > 0)
 		tell_lost(f, lost);
 	f->life = life;
+	f->dropped = dropped;
 	f->last_id = show_uint(*out, "last_id");
 	return 0;
 }
 
 int
-follow_print_json(const struct command_run *run, const json_t *object)
+follow_print(const struct command_run *run, const json_t *list,
+    void (*print)(const struct output *out, const json_t *record))
 {
-	char *text =
-	    json_dumps(object, JSON_COMPACT | JSON_PRESERVE_ORDER |
-				   JSON_ENSURE_ASCII | JSON_REAL_PRECISION(9));
+	const json_t *record;
+	int code = 0;
+	size_t i;
 
-	if (text == NULL)
-		return EX_OSERR;
-	fprintf(run->out->file, "%s\n", text);
-	free(text);
+	json_array_foreach(list, i, record)
+	{
+		if (run->line->json)
+			code = print_json(run, record);
+		else
+			print(run->out, record);
+		if (code != 0)
+			return code;
+	}
 	fflush(run->out->file);
 	return 0;
 }

@@ -18,10 +18,14 @@ struct follow {
 	bool has_answered; /* once: from then on it is waited for */
 	uint64_t life;     /* which nlbd: its start_time_ms */
 	uint64_t last_id;  /* that it gave */
+	uint64_t dropped;  /* on the way to it, ever */
+	/* What has what is lost here: the end of a sentence. */
+	const char *elsewhere;
 };
 
 /* Until follow_end, SIGINT and SIGTERM only end the loop. */
-void follow_begin(struct follow *f, const struct command_run *run);
+void follow_begin(
+    struct follow *f, const struct command_run *run, const char *elsewhere);
 void follow_end(struct follow *f);
 
 /*
@@ -36,7 +40,9 @@ int follow_ring(struct follow *f, const char *path, json_t **out);
 /* False: it is over. */
 bool follow_pause(const struct follow *f, int ms);
 
-/* Writes one object on a line, at once; 0 or an exit code. */
-int follow_print_json(const struct command_run *run, const json_t *object);
+/* Writes records at once: by print, or as one object on a line. 0 or an exit
+ * code. */
+int follow_print(const struct command_run *run, const json_t *list,
+    void (*print)(const struct output *out, const json_t *record));
 
 #endif

@@ -196,6 +196,18 @@ run_request(const struct command_run *run)
 	return code;
 }
 
+static int
+run_verb(const struct command_run *run)
+{
+	const struct command *command = run->line->command;
+
+	if (command->run != NULL &&
+	    (command->method == NULL ||
+		command_line_value(run->line, "follow") != NULL))
+		return command->run(run);
+	return run_request(run);
+}
+
 int
 nlbctl_run(int argc, char *const *argv, const char *default_socket,
     const struct output *out, FILE *err)
@@ -221,8 +233,7 @@ nlbctl_run(int argc, char *const *argv, const char *default_socket,
 		    sizeof(((struct sockaddr_un *)0)->sun_path))
 			return complain_usage(
 			    err, "the socket's path is longer than 107 bytes");
-		code = line.command->run != NULL ? line.command->run(&run)
-						 : run_request(&run);
+		code = run_verb(&run);
 	}
 	/* A full disk or a closed pipe must not look like success. */
 	if (fflush(out->file) != 0 || ferror(out->file) != 0) {

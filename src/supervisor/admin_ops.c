@@ -205,6 +205,7 @@ daemon_fill_ops(struct daemon *d, struct admin_ops *ops)
 	    .listener_name = daemon_listener_name,
 	    .target_group_name = daemon_target_group_name,
 	    .list_flows = daemon_list_flows,
+	    .watch_flows = daemon_watch_flows,
 	    .drain_node = drain_node,
 	    .reload = daemon_reload,
 	    .check = daemon_check,

@@ -53,6 +53,7 @@ static void
 on_worker_spawned(void *owner, struct worker_process *w)
 {
 	(void)daemon_send_config(owner, w);
+	daemon_watch_worker(owner, w);
 }
 
 static void
@@ -146,6 +147,7 @@ on_tick(uv_timer_t *timer)
 	names_health_changed(d->names);
 	daemon_settle_reloads(d);
 	daemon_settle_flows(d);
+	daemon_watch_tick(d);
 }
 
 /* Nothing when no worker responds: what restarting a worker does not repair, a

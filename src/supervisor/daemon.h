@@ -13,6 +13,7 @@
 
 #include "admin/admin.h"
 #include "admin/events.h"
+#include "admin/flow_ring.h"
 #include "admin/history.h"
 #include "health/checker.h"
 #include "ipc/scoreboard.h"
@@ -121,6 +122,9 @@ struct daemon {
 	struct admin_ops admin_ops;
 	struct events events; /* of the log */
 	struct history history;
+	struct flow_ring flow_ring;
+	bool flows_watched; /* and come into the ring */
+	uint64_t watched_until_ms;
 	struct admin *admin;
 	struct http_listen http;
 	struct flow_log flow_log;
@@ -200,6 +204,14 @@ void daemon_take_flows(
 void daemon_worker_lost(struct daemon *d, struct worker_process *w);
 void daemon_settle_flows(struct daemon *d);
 void daemon_finish_flows(struct daemon *d);
+
+/* watch.c */
+void daemon_take_flow_records(
+    struct daemon *d, const struct channel_message *m);
+const struct flow_ring *daemon_watch_flows(void *owner);
+/* A worker is new: it is told, too. */
+void daemon_watch_worker(struct daemon *d, struct worker_process *w);
+void daemon_watch_tick(struct daemon *d);
 
 /* admin_ops.c */
 void daemon_fill_ops(struct daemon *d, struct admin_ops *ops);

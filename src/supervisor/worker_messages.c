@@ -9,17 +9,6 @@
 #include "supervisor/daemon.h"
 
 static void
-take_flow_ends(struct daemon *d, const struct channel_message *m)
-{
-	const struct flow_record *r = m->payload;
-
-	for (size_t i = 0; i < m->size / sizeof(*r); i++)
-		flow_log_write(&d->flow_log, &r[i],
-		    daemon_listener_name(d, r[i].listener_slot),
-		    daemon_target_group_name(d, r[i].target_slot));
-}
-
-static void
 take_log(const struct worker_process *w, const struct channel_message *m)
 {
 	const char *code = (const char *)m->payload + 1, *text = code;
@@ -75,8 +64,8 @@ daemon_take_message(
 	struct daemon *d = owner;
 
 	switch (m->type) {
-	case CHANNEL_FLOW_ENDS:
-		take_flow_ends(d, m);
+	case CHANNEL_FLOW_RECORDS:
+		daemon_take_flow_records(d, m);
 		break;
 	case CHANNEL_FLOWS:
 		daemon_take_flows(d, w, m);

@@ -54,11 +54,19 @@ flow_fill_record(const struct flow *f, struct flow_record *r)
 	flow_local_addr(f, &r->listener);
 }
 
+static void
+log_flow(const struct flow *f)
+{
+	struct flow_record r;
+
+	flow_fill_record(f, &r);
+	worker_log_flow(flow_worker(f), &r);
+}
+
 void
 flow_log_rejected(struct listener *l, int fd, const struct addr *client,
     enum flow_end_reason reason)
 {
-	struct flow_record r;
 	struct flow f = {
 	    .listener = l,
 	    .client = {.fd = fd},
@@ -73,7 +81,7 @@ flow_log_rejected(struct listener *l, int fd, const struct addr *client,
 	uint32_t in, out;
 
 	flow_count_end(&f);
-	if (!l->worker->flow_log)
+	if (!l->worker->flow_log && !l->worker->watched)
 		return;
 	clock_gettime(CLOCK_REALTIME, &now);
 	f.start_us =
@@ -82,8 +90,7 @@ flow_log_rejected(struct listener *l, int fd, const struct addr *client,
 		f.packets_from_client = in;
 		f.packets_to_client = out + 2; /* the SYN-ACK, the reset */
 	}
-	flow_fill_record(&f, &r);
-	worker_log_flow(l->worker, &r);
+	log_flow(&f);
 }
 
 /* ---- the end ---------------------------------------------------------- */
@@ -131,12 +138,8 @@ flow_end(struct flow *f, enum flow_end_reason reason)
 	f->reason = (uint8_t)reason;
 	flow_count_last_packets(f);
 	flow_count_end(f);
-	if (w->flow_log) {
-		struct flow_record r;
-
-		flow_fill_record(f, &r);
-		worker_log_flow(w, &r);
-	}
+	if (w->flow_log || w->watched)
+		log_flow(f);
 	close_side(&f->client, with_reset);
 	close_side(&f->target, with_reset);
 	fd_budget_give(&w->budget, FD_BUDGET_PER_FLOW);
@@ -435,6 +438,8 @@ flow_established(struct flow *f)
 		f->connect_us = 1; /* 0 means none */
 	sb_latency_add(&w->block->connects[f->listener->slot], f->connect_us);
 	sb_add(&target_counters(f)->new_flows, 1);
+	if (w->watched)
+		log_flow(f);
 	f->activity_ms = w->poller.now_ms;
 	flow_rearm(f, f->activity_ms + f->listener->idle_timeout_ms);
 	enqueue(f, &w->busy, &f->in_busy);

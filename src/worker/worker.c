@@ -51,7 +51,7 @@ send_records(struct worker *w)
 	if (w->n_records == 0)
 		return;
 	if (w->channel == NULL ||
-	    channel_try_send(w->channel, CHANNEL_FLOW_ENDS, w->records,
+	    channel_try_send(w->channel, CHANNEL_FLOW_RECORDS, w->records,
 		w->n_records * sizeof(w->records[0])) < 0)
 		sb_add(&w->block->dropped_records, w->n_records);
 	w->n_records = 0;
@@ -266,6 +266,10 @@ on_message(void *arg, struct channel_message *m)
 	case CHANNEL_LIST_FLOWS:
 		if (m->size == sizeof(struct channel_list_flows))
 			send_flow_list(w, m->payload);
+		break;
+	case CHANNEL_WATCH_FLOWS:
+		if (m->size == sizeof(uint8_t))
+			w->watched = *(const uint8_t *)m->payload != 0;
 		break;
 	case CHANNEL_DRAIN:
 		worker_drain(w);

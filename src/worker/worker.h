@@ -55,6 +55,7 @@ struct worker {
 	uint32_t max_flows_per_source; /* of the node; 0 = off */
 	uint32_t n_flows;
 	bool flow_log;
+	bool watched;           /* somebody follows the flows */
 	bool draining;          /* no new flows; exit with the last one */
 	uint64_t drained_at_ms; /* orphans: when the listeners may close */
 

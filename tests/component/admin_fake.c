@@ -181,6 +181,14 @@ fake_list_flows(void *owner, admin_flows_cb cb, void *arg)
 	return 0;
 }
 
+static const struct flow_ring *
+fake_watch_flows(void *owner)
+{
+	struct admin_fake *fake = owner;
+
+	return &fake->flow_ring;
+}
+
 void
 admin_fake_complete(struct admin_fake *fake)
 {
@@ -380,6 +388,7 @@ admin_fake_init(struct admin_fake *fake, uint64_t now_ms)
 	    .listener_name = fake_listener_name,
 	    .target_group_name = fake_target_group_name,
 	    .list_flows = fake_list_flows,
+	    .watch_flows = fake_watch_flows,
 	    .drain_node = fake_drain_node,
 	    .reload = fake_reload,
 	    .check = fake_check,

@@ -7,6 +7,7 @@
 
 #include "admin/admin.h"
 #include "admin/events.h"
+#include "admin/flow_ring.h"
 #include "admin/history.h"
 #include "nlb/event.h"
 
@@ -20,6 +21,7 @@ struct admin_fake {
 	struct conf_target_group groups[2];
 	struct events events;
 	struct history history;
+	struct flow_ring flow_ring;
 	struct scoreboard *scoreboard;
 	int scoreboard_fd;
 

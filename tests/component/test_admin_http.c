@@ -111,6 +111,7 @@ what_reads_or_changes_files_is_for_the_unix_socket(void **state)
 	struct admin_fixture *f = *state;
 	json_t *root;
 
+	assert_i64(ask(f, "GET /v1/flows/watch", NULL), 403);
 	assert_i64(ask(f, "GET /v1/check", &root), 403);
 	assert_contains(
 	    text_at(json_object_get(root, "error"), "message"), "use nlbctl");

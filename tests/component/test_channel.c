@@ -413,7 +413,7 @@ what_was_sent_before_the_end_is_read_whole(void **state)
 	const uint32_t n = 200;
 
 	for (uint32_t i = 0; i < n; i++)
-		assert_i64(channel_send(p->a.channel, CHANNEL_FLOW_ENDS, &i,
+		assert_i64(channel_send(p->a.channel, CHANNEL_FLOW_RECORDS, &i,
 			       sizeof(i), NULL, 0),
 		    0);
 	assert_u64(channel_queued(p->a.channel), 0);

@@ -396,6 +396,40 @@ without_a_flow_log_no_records_are_sent(void **state)
 }
 
 static void
+watch(struct rig *r, uint8_t on)
+{
+	rig_send(r, CHANNEL_WATCH_FLOWS, &on, sizeof(on));
+	RIG_WAIT(r, r->worker->watched == (on != 0));
+}
+
+static void
+watched_flows_are_reported_when_they_connect_and_end(void **state)
+{
+	struct rig *r = *state;
+	struct rig_flow f;
+	uint64_t id;
+
+	r->flow_log_off = true;
+	rig_apply_keys(r, "", "", "");
+	watch(r, 1);
+	f = rig_open(r);
+	RIG_WAIT(r, r->n_ends == 1);
+	id = r->ends[0].id;
+	assert_i64(r->ends[0].state, FLOW_ESTABLISHED);
+	assert_true(r->ends[0].connect_us > 0);
+	close_flow(f);
+	RIG_WAIT(r, r->n_ends == 2);
+	assert_i64(r->ends[1].state, FLOW_CLOSING);
+	assert_u64(r->ends[1].id, id);
+	watch(r, 0);
+	f = rig_open(r);
+	close_flow(f);
+	RIG_WAIT(r, r->worker->n_flows == 0);
+	list(r, 1, 1);
+	assert_u64(r->n_ends, 2);
+}
+
+static void
 records_for_a_slow_supervisor_are_dropped_and_counted(void **state)
 {
 	struct rig *r = *state;
@@ -432,6 +466,7 @@ main(void)
 	    TEST(an_empty_list_is_answered),
 	    TEST(messages_of_the_wrong_size_are_ignored),
 	    TEST(without_a_flow_log_no_records_are_sent),
+	    TEST(watched_flows_are_reported_when_they_connect_and_end),
 	    TEST(records_for_a_slow_supervisor_are_dropped_and_counted),
 	};
 

@@ -168,7 +168,7 @@ following_says_what_it_lost(void **state)
 
 	nlbctl_start_server(f, follow_a_flood);
 	assert_i64(nlbctl_run_words(f, "events -f -o json"), EX_OK);
-	assert_contains(f->err, "nlbctl: 7 records are lost: ");
+	assert_contains(f->err, "nlbctl: 7 records are lost, ");
 	assert_contains(f->out, "\"message\":\"event 1\"}\n"
 				"{\"notice\":\"lost\",\"count\":7}\n"
 				"{\"id\":9,");
@@ -215,6 +215,111 @@ following_nobody_ends_at_once(void **state)
 	assert_str(f->out, "");
 }
 
+/* ---- flows ------------------------------------------------------------ */
+
+/* The first flow began, the second one ended; the last never had a target. */
+static void
+add_flows(struct admin_fake *fake)
+{
+	struct flow_record r[FAKE_FLOWS];
+
+	memcpy(r, fake->flows, sizeof(r));
+	r[1].state = r[2].state = FLOW_CLOSING;
+	r[1].reason = FLOW_END_TARGET_FIN;
+	r[2].reason = FLOW_END_CONNECT_REFUSED;
+	r[2].duration_us = 1234;
+	flow_ring_add(&fake->flow_ring, &r[0], "submission", "internal-smtp");
+	flow_ring_add(&fake->flow_ring, &r[1], "inside", "internal-smtp");
+	flow_ring_add(&fake->flow_ring, &r[2], "submission", NULL);
+}
+
+static void
+flows_come_and_go(struct admin_fake *fake, int n)
+{
+	if (n == 1)
+		add_flows(fake);
+	else if (n == 3)
+		interrupt();
+}
+
+static void
+follow_flows_that_come_and_go(struct admin_fake *fake)
+{
+	add_flows(fake); /* before anybody asked: not new */
+	between_questions(fake, flows_come_and_go);
+}
+
+static void
+flows_show_as_they_begin_and_end(void **state)
+{
+	struct nlbctl_fixture *f = *state;
+
+	nlbctl_start_server(f, follow_flows_that_come_and_go);
+	assert_i64(nlbctl_run_words(f, "flows --follow"), EX_OK);
+	assert_str(f->err, "");
+	assert_str(f->out,
+	    "TIME      FLOW   CLIENT                 LISTENER      "
+	    "TARGET                 TO TARGET  TO CLIENT    LASTED  END\n"
+	    "10:03:12  began  203.0.113.10:40000     submission    "
+	    "10.20.0.25:587         connected in 0.41 ms\n"
+	    "10:01:36  ended  203.0.113.10:40001     inside        "
+	    "10.20.0.26:587          188.0 kB       77 B     1m36s  "
+	    "target-fin\n"
+	    "10:00:00  ended  203.0.113.10:40002     submission    "
+	    "-                          734 B        4 B   1.00 ms  "
+	    "connect-refused\n");
+}
+
+static void
+followed_flows_are_those_asked_for(void **state)
+{
+	struct nlbctl_fixture *f = *state;
+
+	nlbctl_start_server(f, follow_flows_that_come_and_go);
+	assert_i64(
+	    nlbctl_run_words(f, "flows -f -o json --listener inside --target "
+				"10.20.0.26:587"),
+	    EX_OK);
+	assert_contains(f->out, "\"what\":\"ended\",\"end_reason\":"
+				"\"target-fin\"}\n");
+	assert_true(strchr(f->out, '\n') == strrchr(f->out, '\n'));
+	assert_i64(nlbctl_run_words(f, "flows -f --limit 3"), EX_USAGE);
+	assert_contains(f->err, "leave it out with --follow");
+}
+
+static void
+lose_records(struct admin_fake *fake, int n)
+{
+	if (n == 1) {
+		for (int i = 0; i < FLOW_RING_MAX / 3 + 1; i++)
+			add_flows(fake);
+		sb_add(&fake->scoreboard->blocks[0].dropped_records, 40);
+	} else if (n == 2) {
+		interrupt();
+	}
+}
+
+static void
+follow_more_flows_than_are_kept(struct admin_fake *fake)
+{
+	sb_add(&fake->scoreboard->blocks[0].dropped_records, 1000);
+	between_questions(fake, lose_records);
+}
+
+static void
+following_flows_says_what_was_lost_on_either_way(void **state)
+{
+	struct nlbctl_fixture *f = *state;
+	char want[64];
+
+	nlbctl_start_server(f, follow_more_flows_than_are_kept);
+	assert_i64(nlbctl_run_words(f, "flows -f -o json"), EX_OK);
+	snprintf(want, sizeof(want), "nlbctl: %d records are lost, ",
+	    (FLOW_RING_MAX / 3 + 1) * 3 - FLOW_RING_MAX + 40);
+	assert_contains(f->err, want);
+	assert_contains(f->err, ": FlowLog in nlbd.ini has all that ended\n");
+}
+
 #define TEST(name) \
 	cmocka_unit_test_setup_teardown(name, nlbctl_setup, nlbctl_teardown)
 
@@ -228,6 +333,9 @@ main(void)
 	    TEST(following_says_what_it_lost),
 	    TEST(following_knows_another_nlbd_by_its_start),
 	    TEST(following_nobody_ends_at_once),
+	    TEST(flows_show_as_they_begin_and_end),
+	    TEST(followed_flows_are_those_asked_for),
+	    TEST(following_flows_says_what_was_lost_on_either_way),
 	};
 
 	return cmocka_run_group_tests(nlbctl_follow, NULL, NULL);

@@ -60,7 +60,7 @@ on_message(void *arg, struct channel_message *m)
 		    (int)(m->size - sizeof(uint64_t)),
 		    (const char *)m->payload + sizeof(uint64_t));
 		break;
-	case CHANNEL_FLOW_ENDS:
+	case CHANNEL_FLOW_RECORDS:
 		memcpy(&r->ends[r->n_ends], m->payload, m->size);
 		r->n_ends += m->size / sizeof(r->ends[0]);
 		break;
