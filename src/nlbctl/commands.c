@@ -219,7 +219,8 @@ const struct command commands[] = {
 	.run = verb_events,
 	.params = {PARAM_FOLLOW,
 	    {"since", "TIME|DURATION", "since", 0,
-		"from then on, in UTC, or 15m, 2h, 1d ago"}},
+		"from then on, in UTC, or 15m, 2h, 1d ago"},
+	    {"event", "CODE", "event", 0, "events of this kind only"}},
     },
     {
 	.verb = "health",

@@ -9,7 +9,9 @@
 #include <sysexits.h>
 #include <time.h>
 
+#include "nlb/event.h"
 #include "nlbctl/follow.h"
+#include "nlbctl/format.h"
 #include "nlbctl/show.h"
 #include "nlbctl/since.h"
 
@@ -20,7 +22,29 @@
 struct wanted {
 	bool has_since;
 	int64_t since_s;
+	const char *code; /* NULL: all */
 };
+
+/* 0 or an exit code. */
+static int
+check_code(const struct command_run *run, const char *code)
+{
+	const char *codes[EVENT_COUNT], *near;
+	enum event event;
+	char text[256];
+
+	if (code == NULL || event_parse(code, &event) == 0)
+		return 0;
+	for (int i = 0; i < EVENT_COUNT; i++)
+		codes[i] = event_code((enum event)i);
+	near = suggest(code, codes, EVENT_COUNT);
+	snprintf(text, sizeof(text),
+	    "there is no event '%.64s'%s%s%s\n`nlbctl explain` lists all codes",
+	    code, near == NULL ? "" : "; did you mean '",
+	    near == NULL ? "" : near, near == NULL ? "" : "'?");
+	verb_complain(run->err, text);
+	return EX_USAGE;
+}
 
 /* 0 or an exit code. */
 static int
@@ -28,7 +52,10 @@ read_options(const struct command_run *run, struct wanted *wanted)
 {
 	const char *since = command_line_value(run->line, "since");
 
-	*wanted = (struct wanted){.has_since = since != NULL};
+	*wanted = (struct wanted){.has_since = since != NULL,
+	    .code = command_line_value(run->line, "event")};
+	if (check_code(run, wanted->code) != 0)
+		return EX_USAGE;
 	if (since == NULL ||
 	    since_parse(since, (int64_t)time(NULL), &wanted->since_s) == 0)
 		return 0;
@@ -39,13 +66,21 @@ read_options(const struct command_run *run, struct wanted *wanted)
 }
 
 static bool
-is_wanted(const struct wanted *wanted, const json_t *event)
+is_since(const struct wanted *wanted, const json_t *event)
 {
 	int64_t time_s;
 
 	return !wanted->has_since ||
 	       since_parse(show_text(event, "time"), 0, &time_s) != 0 ||
 	       time_s >= wanted->since_s;
+}
+
+static bool
+is_wanted(const struct wanted *wanted, const json_t *event)
+{
+	return is_since(wanted, event) &&
+	       (wanted->code == NULL ||
+		   strcmp(wanted->code, show_text(event, "code")) == 0);
 }
 
 /* Leaves the wanted ones in the answer, of them the last max. */
@@ -93,7 +128,7 @@ note_gone(const struct command_run *run, const struct wanted *wanted,
 	char text[256];
 
 	if (!wanted->has_since || show_uint(root, "lost") == 0 ||
-	    !is_wanted(wanted, oldest))
+	    !is_since(wanted, oldest))
 		return;
 	snprintf(text, sizeof(text),
 	    "events before %.32s are not kept here: nlbd's log on standard "

@@ -84,6 +84,14 @@ events_are_a_list_of_what_is_kept(void **state)
 	assert_i64(nlbctl_run_words(f, "events --since 2026-08-02"), EX_OK);
 	assert_str(f->out, "No events.\n");
 	assert_str(f->err, "");
+	assert_i64(
+	    nlbctl_run_words(f, "events --event fail-open-began"), EX_OK);
+	assert_str(
+	    f->out, "2026-08-01T10:00:01Z warning fail-open-began: event 2\n");
+	assert_i64(nlbctl_run_words(f, "events --event servign"), EX_USAGE);
+	assert_str(f->err,
+	    "nlbctl: there is no event 'servign'; did you mean 'serving'?\n"
+	    "nlbctl: `nlbctl explain` lists all codes\n");
 	assert_i64(nlbctl_run_words(f, "events --since later"), EX_USAGE);
 	assert_contains(f->err, "nlbctl: --since is a time in UTC");
 }
