@@ -67,6 +67,12 @@
 	    "2f9fc95604fe4b32ab84609656c341ea",                                \
 	    "the service manager's watchdog interval is not "                  \
 	    "understood")                                                      \
+	X(PASSED_SOCKETS_REFUSED, "passed-sockets-refused", WARNING,           \
+	    "352388d0548542208a1160e11ffc3fca",                                \
+	    "LISTEN_FDS of the service manager is not understood")             \
+	X(PASSED_SOCKET_UNUSED, "passed-socket-unused", WARNING,               \
+	    "dca3d7428efd4e11b066ec4aa5692a91",                                \
+	    "no listener has the address of a socket that was passed")         \
 	X(RELOAD_ACCEPTED, "reload-accepted", NOTICE,                          \
 	    "8556eca708644b578fe331d460b81a2b", "a new config is in force")    \
 	X(RELOAD_REJECTED, "reload-rejected", ERROR,                           \

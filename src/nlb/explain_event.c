@@ -43,6 +43,14 @@ static const struct advice advice[EVENT_COUNT] = {
     [EVENT_WATCHDOG_UNSERVED] = {"WATCHDOG_USEC is not a number of "
 				 "microseconds.",
 	"Correct WatchdogSec in the unit."},
+    [EVENT_PASSED_SOCKETS_REFUSED] =
+	{"LISTEN_FDS is no number, or one beyond all reason.",
+	    "Start nlbd by systemd with nlbd.socket, or unset LISTEN_FDS."},
+    [EVENT_PASSED_SOCKET_UNUSED] =
+	{"The socket unit and the config name different addresses or ports: "
+	 "0.0.0.0:587 is not [::]:587.",
+	    "Make ListenStream in nlbd.socket the Address and Port of a "
+	    "listener, then restart nlbd.socket and nlbd."},
     [EVENT_RELOAD_REJECTED] =
 	{"The config file has a mistake, or asks for something that cannot be "
 	 "had, as a port in use.",

@@ -93,7 +93,7 @@ each_listener(void *owner,
 		    .slot = set->slot,
 		    .kernel_filter = set->kernel_filter,
 		    .filter_text = set->filter_text,
-		    .filter_drops = sockets_dropped(set, d->workers.n),
+		    .filter_drops = sockets_dropped(set),
 		};
 
 		scoreboard_sum_listener(d->sb, set->slot, &sum);

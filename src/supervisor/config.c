@@ -184,7 +184,7 @@ keep_filter_drops(struct daemon *d, const struct sockets *next)
 		if (!stays_open(set, next))
 			sb_add(&d->sb->retired.listeners[set->slot]
 				    .security_group_blocked,
-			    sockets_dropped(set, d->workers.n));
+			    sockets_dropped(set));
 	}
 }
 

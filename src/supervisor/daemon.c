@@ -411,6 +411,7 @@ start(struct daemon *d, struct conf *conf)
 		conf_destroy(conf);
 		return EXIT_CODE_CANNOT_BIND;
 	}
+	passed_close_rest(&d->passed);
 	return serve(d);
 }
 
@@ -463,7 +464,8 @@ clean_up(struct daemon *d)
 	free(d->target_slots);
 	free(d->resolved);
 	if (d->admin_fd >= 0) {
-		(void)unlink(d->admin_path);
+		if (!d->admin_is_passed)
+			(void)unlink(d->admin_path);
 		close(d->admin_fd);
 	}
 	daemon_forget_file(d);
@@ -498,6 +500,9 @@ daemon_main(const struct daemon_options *options)
 	TAILQ_INIT(&d.reload_waiters);
 	TAILQ_INIT(&d.flows_waiters);
 	TAILQ_INIT(&d.registry.targets);
+	if (passed_collect(&d.passed, PASSED_FIRST_FD) < 0)
+		return fail(EXIT_CODE_OS, "sockets that were passed", -ENOMEM);
+	d.sockets.passed = &d.passed;
 	rc = daemon_read_config(&d, &conf, &diags);
 	conf_diags_print(&diags, options->config_path, stderr);
 	conf_diags_fini(&diags);

@@ -21,6 +21,7 @@
 #include "supervisor/config_file.h"
 #include "supervisor/flow_log.h"
 #include "supervisor/names.h"
+#include "supervisor/passed.h"
 #include "supervisor/registry.h"
 #include "supervisor/sockets.h"
 #include "supervisor/traffic.h"
@@ -94,6 +95,8 @@ struct daemon {
 	char admin_path[CONF_PATH_MAX];
 	char lock_path[CONF_PATH_MAX + 8];
 	int lock_fd, admin_fd;
+	bool admin_is_passed; /* the service manager's: its name stays */
+	struct passed_sockets passed; /* empty once we serve */
 
 	struct conf *conf;
 	/* What the file says, when changes with --runtime (or their order)

@@ -38,7 +38,10 @@ take_admin_socket(struct daemon *d)
 		event_log(EVENT_START_FAILED, "%s", why);
 		return EXIT_CODE_CANNOT_BIND;
 	}
-	d->admin_fd = admin_socket_open(d->admin_path);
+	d->admin_fd = passed_take_unix(&d->passed, d->admin_path);
+	d->admin_is_passed = d->admin_fd >= 0;
+	if (!d->admin_is_passed)
+		d->admin_fd = admin_socket_open(d->admin_path);
 	if (d->admin_fd >= 0)
 		return EXIT_CODE_OK;
 	event_log(EVENT_START_FAILED, "AdminSocket = %s: %s", d->admin_path,

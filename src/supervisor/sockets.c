@@ -29,6 +29,16 @@ bind_address(const struct conf *conf, const struct conf_listener *lc)
 	return a;
 }
 
+/* Inherited by every accepted socket: no call per flow. */
+static void
+set_inherited_options(int fd)
+{
+	int on = 1;
+
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	(void)setsockopt(fd, SOL_SOCKET, SO_OOBINLINE, &on, sizeof(on));
+}
+
 static int
 new_socket(const struct addr *a, bool reuse_port)
 {
@@ -44,9 +54,7 @@ new_socket(const struct addr *a, bool reuse_port)
 	if (a->family == ADDR_IPV6)
 		(void)setsockopt(
 		    fd, IPPROTO_IPV6, IPV6_V6ONLY, &v6only, sizeof(v6only));
-	/* Inherited by every accepted socket: no call per flow. */
-	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-	(void)setsockopt(fd, SOL_SOCKET, SO_OOBINLINE, &on, sizeof(on));
+	set_inherited_options(fd);
 	return fd;
 }
 
@@ -105,6 +113,20 @@ explain(const struct conf_listener *lc, const struct addr *a, int rc,
 		    "= ipv4 or enable it",
 		    lc->name);
 		break;
+	case -E2BIG:
+		snprintf(why, size,
+		    "listener %s: the service manager passed more sockets for "
+		    "%s than there are workers, and the rest would serve "
+		    "nobody; raise Workers, or remove ListenStream lines from "
+		    "the socket unit",
+		    lc->name, where);
+		break;
+	case -EPROTOTYPE:
+		snprintf(why, size,
+		    "listener %s: the service manager's socket for %s takes "
+		    "no IPv4; set BindIPv6Only=both in the socket unit",
+		    lc->name, where);
+		break;
 	default:
 		snprintf(why, size, "listener %s: cannot listen on %s: %s",
 		    lc->name, where, strerror(-rc));
@@ -115,12 +137,12 @@ explain(const struct conf_listener *lc, const struct addr *a, int rc,
 /* ---- the SYN filter --------------------------------------------------- */
 
 static void
-detach(struct socket_set *set, uint32_t n_workers)
+detach(struct socket_set *set)
 {
 	int dummy = 0;
 
 	set->kernel_filter = false;
-	for (uint32_t i = 0; i < n_workers; i++)
+	for (uint32_t i = 0; i < set->n_distinct; i++)
 		(void)setsockopt(set->fds[i], SOL_SOCKET, SO_DETACH_FILTER,
 		    &dummy, sizeof(dummy));
 }
@@ -144,12 +166,12 @@ attach_one(int fd, const struct syn_filter *f)
  * comes again a second later, and nobody denied slips in.
  */
 static int
-attach(struct socket_set *set, uint32_t n_workers, const struct syn_filter *f)
+attach(struct socket_set *set, const struct syn_filter *f)
 {
 	const struct sg_set nobody = {0};
 	struct syn_filter closed;
 
-	for (uint32_t i = 0; i < n_workers; i++) {
+	for (uint32_t i = 0; i < set->n_distinct; i++) {
 		int rc = attach_one(set->fds[i], f);
 
 		if (rc == -ENOMEM &&
@@ -182,8 +204,8 @@ why_no_filter(int rc)
 }
 
 static void
-attach_filter(struct socket_set *set, uint32_t n_workers,
-    const struct conf *conf, const struct conf_listener *lc)
+attach_filter(struct socket_set *set, const struct conf *conf,
+    const struct conf_listener *lc)
 {
 	struct syn_filter filter = {0};
 	struct sg_set inbound = {0};
@@ -191,7 +213,7 @@ attach_filter(struct socket_set *set, uint32_t n_workers,
 	int rc;
 
 	if (conf_listener_is_open(lc) || lc->sg_action == CONF_SG_RESET) {
-		detach(set, n_workers);
+		detach(set);
 		snprintf(set->filter_text, sizeof(set->filter_text), "%s",
 		    conf_listener_is_open(lc)
 			? "none: SecurityGroups = none"
@@ -203,14 +225,14 @@ attach_filter(struct socket_set *set, uint32_t n_workers,
 	if (rc == 0)
 		rc = syn_filter_compile(&inbound, &filter);
 	if (rc == 0)
-		rc = attach(set, n_workers, &filter);
+		rc = attach(set, &filter);
 	if (rc == 0) {
 		snprintf(set->filter_text, sizeof(set->filter_text),
 		    "kernel: %zu address range%s", ranges,
 		    ranges == 1 ? "" : "s");
 	} else {
 		/* Nothing stays half attached: user space decides alone. */
-		detach(set, n_workers);
+		detach(set);
 		snprintf(set->filter_text, sizeof(set->filter_text),
 		    "user space: %s", why_no_filter(rc));
 		event_log(EVENT_RULES_IN_USER_SPACE,
@@ -248,6 +270,17 @@ check_free(const struct addr *a, const char *lock_path)
 
 /* The filter comes first: no denied source gets even one SYN-ACK. */
 static int
+begin_listening(struct socket_set *set, const struct conf *conf,
+    const struct conf_listener *lc)
+{
+	attach_filter(set, conf, lc);
+	for (uint32_t i = 0; i < set->n_distinct; i++)
+		if (listen(set->fds[i], SOCKETS_BACKLOG) == -1)
+			return -errno;
+	return 0;
+}
+
+static int
 open_set(struct socket_set *set, uint32_t n_workers, const char *lock_path,
     const struct conf *conf, const struct conf_listener *lc)
 {
@@ -262,11 +295,58 @@ open_set(struct socket_set *set, uint32_t n_workers, const char *lock_path,
 			return fd;
 		set->fds[i] = fd;
 	}
-	attach_filter(set, n_workers, conf, lc);
-	for (uint32_t i = 0; i < n_workers; i++)
-		if (listen(set->fds[i], SOCKETS_BACKLOG) == -1)
+	set->n_distinct = n_workers;
+	return begin_listening(set, conf, lc);
+}
+
+/* What a bound socket can be asked, but no longer told. */
+static bool
+takes_ipv4_too(int fd)
+{
+	int v6only = 1;
+	socklen_t len = sizeof(v6only);
+
+	return getsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &v6only, &len) == 0 &&
+	       v6only == 0;
+}
+
+static bool
+is_dualstack(const struct addr *a)
+{
+	return a->family == ADDR_IPV6 && addr_is_unspecified(a);
+}
+
+/*
+ * A socket for each worker would be a member of the port's group that nobody
+ * serves if there were more of them than workers, and its share of the
+ * connections would wait for good.
+ */
+static int
+adopt_set(struct socket_set *set, uint32_t n_workers,
+    struct passed_sockets *passed, const struct conf *conf,
+    const struct conf_listener *lc)
+{
+	size_t n = passed_take(passed, &set->bound, set->fds, n_workers);
+	int more;
+
+	set->passed = true;
+	set->n_distinct = (uint32_t)n;
+	if (passed_take(passed, &set->bound, &more, 1) == 1) {
+		close(more);
+		return -E2BIG;
+	}
+	for (size_t i = 0; i < n; i++) {
+		if (is_dualstack(&set->bound) && !takes_ipv4_too(set->fds[i]))
+			return -EPROTOTYPE;
+		set_inherited_options(set->fds[i]);
+	}
+	for (size_t i = n; i < n_workers; i++) {
+		set->fds[i] = fcntl(set->fds[i % n], F_DUPFD_CLOEXEC, 3);
+		if (set->fds[i] == -1)
 			return -errno;
-	return 0;
+	}
+	set->dropped_before = sockets_dropped(set);
+	return begin_listening(set, conf, lc);
 }
 
 /* Another name for the same address: what waits in the queues is kept. */
@@ -281,6 +361,9 @@ inherit_set(
 			return -errno;
 		set->fds[i] = fd;
 	}
+	set->n_distinct = old->n_distinct;
+	set->passed = old->passed;
+	set->dropped_before = old->dropped_before;
 	return 0;
 }
 
@@ -290,6 +373,15 @@ close_set(struct socket_set *set, uint32_t n_workers)
 	for (uint32_t i = 0; i < n_workers; i++)
 		if (set->fds[i] != -1)
 			close(set->fds[i]);
+}
+
+/* While another has it open, a close alone would leave its connections to wait
+ * for nobody. listen() brings it back, should a later nlbd be passed it. */
+static void
+stop_listening(const struct socket_set *set)
+{
+	for (uint32_t i = 0; set->passed && i < set->n_distinct; i++)
+		(void)shutdown(set->fds[i], SHUT_RDWR);
 }
 
 static struct socket_set *
@@ -367,6 +459,8 @@ prepare_set(struct sockets *out, const struct conf *conf,
 	old = find_address(current, &bound);
 	if (old != NULL)
 		rc = inherit_set(set, out->n_workers, old);
+	else if (passed_has(current->passed, &bound))
+		rc = adopt_set(set, out->n_workers, current->passed, conf, lc);
 	else
 		rc = open_set(set, out->n_workers, lock_path, conf, lc);
 	if (rc < 0)
@@ -382,7 +476,10 @@ sockets_prepare(const struct conf *conf, uint32_t n_workers,
     const char *lock_path, struct sockets *out, char *why, size_t why_size)
 {
 	struct sockets s = {
-	    .n_workers = n_workers, .next_slot = current->next_slot};
+	    .n_workers = n_workers,
+	    .next_slot = current->next_slot,
+	    .passed = current->passed,
+	};
 
 	s.sets = calloc(conf->n_listeners + 1, sizeof(*s.sets));
 	if (s.sets == NULL) {
@@ -422,8 +519,11 @@ sockets_commit(struct sockets *current, struct sockets *prepared)
 	for (size_t i = 0; i < current->n; i++) {
 		struct socket_set *old = &current->sets[i];
 
-		if (find_set(prepared, old->name, &old->bound) == NULL)
-			close_set(old, current->n_workers);
+		if (find_set(prepared, old->name, &old->bound) != NULL)
+			continue;
+		if (find_address(prepared, &old->bound) == NULL)
+			stop_listening(old);
+		close_set(old, current->n_workers);
 	}
 	free(current->sets);
 	*current = *prepared;
@@ -449,17 +549,16 @@ sockets_attach_filters(struct sockets *s, const struct conf *conf)
 		bool done = set->is_new && set->filter_text[0] != '\0';
 
 		if (!done)
-			attach_filter(
-			    set, s->n_workers, conf, &conf->listeners[i]);
+			attach_filter(set, conf, &conf->listeners[i]);
 	}
 }
 
 uint64_t
-sockets_dropped(const struct socket_set *set, uint32_t n_workers)
+sockets_dropped(const struct socket_set *set)
 {
 	uint64_t n = 0;
 
-	for (uint32_t i = 0; i < n_workers; i++) {
+	for (uint32_t i = 0; i < set->n_distinct; i++) {
 		uint32_t info[SK_MEMINFO_VARS] = {0};
 		socklen_t len = sizeof(info);
 
@@ -467,5 +566,5 @@ sockets_dropped(const struct socket_set *set, uint32_t n_workers)
 			set->fds[i], SOL_SOCKET, SO_MEMINFO, info, &len) == 0)
 			n += info[SK_MEMINFO_DROPS];
 	}
-	return n;
+	return n - set->dropped_before;
 }

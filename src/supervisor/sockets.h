@@ -1,7 +1,9 @@
 /*
  * The listening sockets: one SO_REUSEPORT socket per worker and listener,
  * opened here and held here, so that a worker may die and its port goes on
- * answering. The security group's SYN filter is attached to each of them.
+ * answering. Or those that the service manager passed: the workers have them in
+ * turns, for it may have opened fewer, as a user whose ports we may not share.
+ * The security group's SYN filter is attached to each socket.
  */
 #ifndef SUPERVISOR_SOCKETS_H
 #define SUPERVISOR_SOCKETS_H
@@ -12,6 +14,7 @@
 
 #include "ipc/scoreboard.h"
 #include "nlb/conf.h"
+#include "supervisor/passed.h"
 
 #define SOCKETS_WORKERS_MAX 64
 #define SOCKETS_BACKLOG 4096 /* the kernel cuts it to somaxconn */
@@ -22,8 +25,12 @@ struct socket_set {
 	uint16_t slot; /* in the scoreboard */
 	bool is_new;   /* this reload opened it */
 	bool kernel_filter;
+	bool passed; /* the service manager has it as well */
 	char filter_text[96];
+	/* Per worker; from n_distinct on they are duplicates. */
 	int fds[SOCKETS_WORKERS_MAX];
+	uint32_t n_distinct;
+	uint64_t dropped_before; /* we had it: the kernel's count */
 };
 
 /* All listeners of one config, in its order. */
@@ -32,6 +39,8 @@ struct sockets {
 	size_t n;
 	uint32_t n_workers;
 	uint16_t next_slot; /* where the search for a free one begins */
+	/* Not owned; NULL: none. What is in there comes before opening one. */
+	struct passed_sockets *passed;
 };
 
 /*
@@ -48,7 +57,8 @@ int sockets_prepare(const struct conf *conf, uint32_t n_workers,
     const char *lock_path, struct sockets *out, char *why, size_t why_size);
 /* Closes what only prepared has. */
 void sockets_drop(struct sockets *prepared);
-/* prepared becomes current; what is no longer wanted is closed. */
+/* prepared becomes current; what is no longer wanted is closed, and refuses
+ * connections from then on, whoever else has it open. */
 void sockets_commit(struct sockets *current, struct sockets *prepared);
 void sockets_close(struct sockets *s);
 
@@ -58,7 +68,7 @@ void sockets_close(struct sockets *s);
 void sockets_attach_filters(struct sockets *s, const struct conf *conf);
 
 /* Segments the kernel dropped at this listener's sockets (SO_MEMINFO). */
-uint64_t sockets_dropped(const struct socket_set *set, uint32_t n_workers);
+uint64_t sockets_dropped(const struct socket_set *set);
 
 /* Who listens where a would (same port, overlapping address)? Writes "haproxy
  * (pid 42)" and the like; true if there is anyone but our own workers, who hold

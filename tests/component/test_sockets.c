@@ -438,7 +438,7 @@ is_dropped(struct fixture *f, const struct socket_set *set)
 {
 	struct sockaddr_storage ss;
 	socklen_t len = addr_to_sockaddr(&set->bound, &ss);
-	uint64_t before = sockets_dropped(set, WORKERS);
+	uint64_t before = sockets_dropped(set);
 	struct pollfd p = {.events = POLLOUT};
 	bool dropped = false;
 
@@ -447,7 +447,7 @@ is_dropped(struct fixture *f, const struct socket_set *set)
 	(void)connect(p.fd, (struct sockaddr *)&ss, len);
 	/* On loopback the SYN is dealt with inside connect. */
 	for (int i = 0; i < 2000 && !dropped && poll(&p, 1, 1) == 0; i++)
-		dropped = sockets_dropped(set, WORKERS) > before;
+		dropped = sockets_dropped(set) > before;
 	dropped = dropped && poll(&p, 1, 0) == 0;
 	close(p.fd);
 	return dropped;

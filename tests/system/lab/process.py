@@ -12,11 +12,13 @@ REST_S = 0.5  # for the last lines; a child may keep the pipe open
 class Process:
     """A child whose stderr (and stdout) is collected line by line."""
 
-    def __init__(self, argv, name=None, env=None, stdin=None, cwd=None):
+    def __init__(self, argv, name=None, env=None, stdin=None, cwd=None,
+                 pass_fds=()):
         self.argv = [str(a) for a in argv]
         self.name = name or self.argv[0]
         self.lines = []
         self._env, self._stdin, self._cwd = env, stdin, cwd
+        self._pass_fds = pass_fds
         self._popen = None
         self._reader = None
 
@@ -24,7 +26,8 @@ class Process:
         self._popen = subprocess.Popen(
             self.argv, stdin=self._stdin or subprocess.DEVNULL,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=self._env,
-            cwd=self._cwd, text=True, errors="backslashreplace")
+            cwd=self._cwd, text=True, errors="backslashreplace",
+            pass_fds=self._pass_fds)
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
         return self
