@@ -18,7 +18,7 @@ ECHO = TARGET4[:2]
 HTTP_PLACES = 32
 REFUSED_KEPT = 8       # strangers who may still read why
 LIFETIME_S = 5         # of a connection to HttpListen, in all
-ANSWER_S = 3           # the machine is busy with the abuser as well
+ANSWER_S = scaled(5, 20)  # the machine is busy with the abuser as well
 SOCKET_BUFFERS = 64 << 20
 
 
