@@ -29,7 +29,6 @@ struct parser {
 	/* A verb's options may come before it: kept until it is known. */
 	struct raw_option pending[COMMAND_PARAMS_MAX];
 	size_t n_pending;
-	bool help_verb; /* "help" stood there: the next word is its topic */
 	char *error;
 };
 
@@ -346,8 +345,7 @@ parse_verb(struct parser *parser, const char *word)
 
 	if (parser->line.command != NULL)
 		return set_operand(parser, word);
-	if (strcmp(word, "help") == 0 && !parser->help_verb) {
-		parser->help_verb = true;
+	if (strcmp(word, "help") == 0) {
 		parser->line.action = COMMAND_HELP;
 		return 0;
 	}

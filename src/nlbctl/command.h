@@ -11,6 +11,7 @@
 #include "nlbctl/table.h"
 
 #define COMMAND_DEFAULT_SOCKET "/run/nlbd/nlbd.sock"
+#define COMMAND_DEFAULT_CONFIG "/etc/nlbd/nlbd.ini"
 #define COMMAND_PARAMS_MAX 12
 #define COMMAND_ERROR_MAX 256
 
@@ -54,7 +55,8 @@ struct command_run {
 typedef const char *(*command_word)(size_t i);
 
 /* A verb is one request, method and what follows it, or a function of its
- * own that returns the exit code. With both the function is for --follow. */
+ * own that returns the exit code; with both, the function may ask for the
+ * request (verb_request). */
 struct command {
 	const char *verb;
 	const char *help; /* one line, without a stop */

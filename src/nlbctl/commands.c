@@ -283,10 +283,13 @@ const struct command commands[] = {
     {
 	.verb = "check",
 	.help = "checks the file, changes nothing",
+	.run = verb_check,
 	.method = "GET",
 	.json_path = "/v1/check",
 	.table_path = "/v1/check",
 	.show = show_verdict,
+	.params = {{"file", "FILE", "file", COMMAND_FILE,
+	    "this file, checked without nlbd"}},
     },
     {
 	.verb = "reload",

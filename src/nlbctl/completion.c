@@ -100,6 +100,11 @@ verb_completion(const struct command_run *run)
 	fputs("'\n\tlocal options='", file);
 	print_globals(file);
 	fputs("'\n\n\tCOMPREPLY=()\n"
+	      "\t# bash takes --option=value apart.\n"
+	      "\tcase $cur in\n"
+	      "\t=) cur='' ;;\n"
+	      "\t*) [ \"$prev\" != = ] || prev=${COMP_WORDS[COMP_CWORD-2]} ;;\n"
+	      "\tesac\n"
 	      "\tfor ((i = 1; i < COMP_CWORD; i++)); do\n"
 	      "\t\tcase \" $verbs \" in\n"
 	      "\t\t*\" ${COMP_WORDS[i]} \"*) verb=${COMP_WORDS[i]}; break ;;\n"

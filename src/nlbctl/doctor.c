@@ -13,7 +13,6 @@
 #include "nlbctl/show.h"
 #include "nlbctl/verb.h"
 
-#define CONFIG_DEFAULT "/etc/nlbd/nlbd.ini"
 #define EXIT_PROBLEM 1
 
 static void (*const checks[])(struct doctor *d) = {
@@ -183,7 +182,7 @@ verb_doctor(const struct command_run *run)
 	if (d == NULL)
 		return EX_OSERR;
 	if (path == NULL)
-		path = CONFIG_DEFAULT;
+		path = COMMAND_DEFAULT_CONFIG;
 	conf = load_conf(run, path);
 	if (conf == NULL) {
 		verb_complain(run->err,

@@ -135,8 +135,11 @@ verb_flows(const struct command_run *run)
 {
 	struct follow f;
 	char path[400];
-	int code = build_path(run, path, sizeof(path));
+	int code;
 
+	if (command_line_value(run->line, "follow") == NULL)
+		return verb_request(run);
+	code = build_path(run, path, sizeof(path));
 	if (code != 0)
 		return code;
 	if (!run->line->json)

@@ -15,7 +15,6 @@
 #include "base/addr.h"
 #include "nlb/conf.h"
 
-#define CONFIG_DEFAULT "/etc/nlbd/nlbd.ini"
 #define LIST_MAX 100
 
 struct wishes {
@@ -259,7 +258,7 @@ verb_init(const struct command_run *run)
 	int code;
 
 	if (path == NULL)
-		path = CONFIG_DEFAULT;
+		path = COMMAND_DEFAULT_CONFIG;
 	w.n_targets = list_values(run->line, "target", w.targets);
 	w.n_sources = list_values(run->line, "source", w.sources);
 	w.ipv6 = parse_target(w.targets[0], &first) == 0 &&

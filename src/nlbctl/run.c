@@ -170,8 +170,8 @@ build_body(const struct command_run *run, char **text)
 	return rc == 0 ? EX_OK : EX_OSERR;
 }
 
-static int
-run_request(const struct command_run *run)
+int
+verb_request(const struct command_run *run)
 {
 	struct client_response response;
 	char path[512], error[CLIENT_ERROR_MAX];
@@ -194,18 +194,6 @@ run_request(const struct command_run *run)
 	code = show_response(run, &response);
 	free(response.body);
 	return code;
-}
-
-static int
-run_verb(const struct command_run *run)
-{
-	const struct command *command = run->line->command;
-
-	if (command->run != NULL &&
-	    (command->method == NULL ||
-		command_line_value(run->line, "follow") != NULL))
-		return command->run(run);
-	return run_request(run);
 }
 
 int
@@ -233,7 +221,8 @@ nlbctl_run(int argc, char *const *argv, const char *default_socket,
 		    sizeof(((struct sockaddr_un *)0)->sun_path))
 			return complain_usage(
 			    err, "the socket's path is longer than 107 bytes");
-		code = run_verb(&run);
+		code = line.command->run != NULL ? line.command->run(&run)
+						 : verb_request(&run);
 	}
 	/* A full disk or a closed pipe must not look like success. */
 	if (fflush(out->file) != 0 || ferror(out->file) != 0) {

@@ -10,6 +10,7 @@
 #include "nlbctl/client.h"
 #include "nlbctl/command.h"
 
+int verb_check(const struct command_run *run);
 int verb_explain(const struct command_run *run);
 int verb_health(const struct command_run *run);
 int verb_wait(const struct command_run *run);
@@ -27,6 +28,8 @@ const char *verb_wait_word(size_t i);
 /* Says on stderr what is wrong, and what to do: lines of text, each with the
  * program's name in front. */
 void verb_complain(FILE *err, const char *text);
+/* The request that the table has for the verb, and its answer shown. */
+int verb_request(const struct command_run *run);
 /* One request without a body. Returns 0 with a new reference in *out, or the
  * exit code with lines for people in error. */
 int verb_fetch(const struct command_run *run, const char *method,

@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 #include <sysexits.h>
 #include <unistd.h>
+#include <bsd/string.h>
 
 #include "nlbctl_fixture.h"
 #include "support/expect.h"
@@ -354,6 +355,39 @@ init_writes_nothing_that_nlbd_would_refuse(void **state)
 #define TEST(name) \
 	cmocka_unit_test_setup_teardown(name, nlbctl_setup, nlbctl_teardown)
 
+static void
+check_of_a_named_file_needs_no_daemon(void **state)
+{
+	struct nlbctl_fixture *f = *state;
+	char path[96], words[256];
+	FILE *file;
+
+	snprintf(path, sizeof(path), "%s/nlbd.ini", f->dir);
+	snprintf(
+	    words, sizeof(words), "init --target 10.20.0.25 --file %s", path);
+	assert_i64(nlbctl_run_words(f, words), EX_OK);
+	snprintf(words, sizeof(words), "check --file %s", path);
+	assert_i64(nlbctl_run_words(f, words), EX_OK);
+	assert_contains(f->out, "accepted: ");
+	assert_str(f->err, "");
+	file = fopen(path, "a");
+	assert_non_null(file);
+	fputs("Workerz = 2\n", file);
+	fclose(file);
+	assert_i64(nlbctl_run_words(f, words), EX_CONFIG);
+	assert_str(f->out, "");
+	assert_contains(f->err, "did you mean `Workers'");
+	strlcat(words, " -o json", sizeof(words));
+	assert_i64(nlbctl_run_words(f, words), EX_CONFIG);
+	assert_contains(f->out, "\"verdict\": \"rejected\"");
+	assert_str(f->err, "");
+	unlink(path);
+	assert_i64(nlbctl_run_words(f, words), EX_NOINPUT);
+	assert_contains(f->out, "No such file");
+	/* The file of an nlbd at another socket is not known here. */
+	assert_i64(nlbctl_run_words(f, "check"), EX_UNAVAILABLE);
+}
+
 int
 main(void)
 {
@@ -361,6 +395,7 @@ main(void)
 	    TEST(explain_needs_no_daemon),
 	    TEST(init_writes_a_file_once),
 	    TEST(init_writes_nothing_that_nlbd_would_refuse),
+	    TEST(check_of_a_named_file_needs_no_daemon),
 	    TEST(health_has_the_exit_codes_of_monitoring),
 	    TEST(health_without_a_daemon_is_critical_and_one_line),
 	    TEST(health_that_may_not_ask_is_unknown),

@@ -274,6 +274,8 @@ def test_bash_completes_what_the_help_names():
     (["nlbctl", "explain", "Target.N"],
      {"Target.NotRegistered", "Target.NotInUse"}),
     (["nlbctl", "-o", ""], {"table", "json"}),
+    (["nlbctl", "status", "--output", "=", "j"], {"json"}),
+    (["nlbctl", "--output", "="], {"table", "json"}),
     (["nlbctl", "modify-target-group", "--health-check-protocol", "HT"],
      {"HTTP", "HTTPS"}),
     (["nlbctl", "init", "--file", "/etc/passw"],

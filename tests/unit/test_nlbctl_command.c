@@ -104,6 +104,9 @@ help_and_version_need_no_verb(void **state)
 	parse(&p, "help flows");
 	assert_i64(p.line.action, COMMAND_HELP);
 	assert_str(p.line.command->verb, "flows");
+	parse(&p, "help help");
+	assert_i64(p.line.action, COMMAND_HELP);
+	assert_null(p.line.command);
 	parse(&p, "flows -h");
 	assert_i64(p.line.action, COMMAND_HELP);
 	assert_str(p.line.command->verb, "flows");
