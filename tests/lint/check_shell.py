@@ -8,7 +8,7 @@ import common
 def main():
     top = common.root()
     paths = [".ci/run"]
-    for folder in ("scripts", "bench"):
+    for folder in ("scripts", "bench", "config/debian"):
         for name in sorted(os.listdir(os.path.join(top, folder))):
             path = os.path.join(folder, name)
             if not os.path.isfile(os.path.join(top, path)):

@@ -43,6 +43,7 @@ class Daemon:
         self.socket = self.directory / "nlbd.sock"
         self.flow_log_path = self.directory / "flows.log"
         self.nofile = nofile
+        self.program = NLBD.resolve()
         self.process = None
         self.ended = []  # earlier processes, for the sanitizers' reports
         self.write(sections, text)
@@ -157,7 +158,7 @@ class Daemon:
         """Every nlbd process of this namespace (workers retitle themselves,
         so the executable is what counts)."""
         return [pid for pid in self.network.nlbd.pids()
-                if _executable(pid) == str(NLBD.resolve())]
+                if _executable(pid) == str(self.program)]
 
     def worker_pids(self):
         return {w["index"]: w["pid"] for w in self.status()["workers"]}
