@@ -178,27 +178,33 @@ def patterns(template):
 
 
 def tools(top, build, rendered):
-    """nlbd on the configuration, shellcheck on the scripts."""
-    findings = []
+    """nlbd on the configuration, shellcheck on the scripts, systemd on the
+    units."""
+    findings, kinds = [], {"sh": 0, "service": 0, "timer": 0}
     with tempfile.TemporaryDirectory(prefix="nlbd-ec2-") as folder:
-        ini = os.path.join(folder, "nlbd.ini")
-        with open(ini, "w", encoding="utf-8") as file:
-            file.write(ec2.config(rendered))
+        def write(name, text):
+            path = os.path.join(folder, os.path.basename(name))
+            with open(path, "w", encoding="utf-8") as file:
+                file.write(text)
+            return path
+
+        ini = write("nlbd.ini", ec2.config(rendered))
         done = common.call([os.path.join(build, "nlbd"), "-c", ini,
                             "--check-config", "--strict-aws"], top)
         if done.returncode != 0:
             findings.append(done.stdout + done.stderr)
-        scripts = 0
-        for path, text in ec2.files(ec2.user_data(rendered)).items():
-            if text.startswith("#!/bin/sh"):
-                scripts += 1
-                name = os.path.join(folder, os.path.basename(path))
-                with open(name, "w", encoding="utf-8") as file:
-                    file.write(text)
-                findings += common.run(["shellcheck", name], top)
-        if scripts == 0:
-            findings.append("user-data.yaml: no script")
-    return findings
+        for name, text in ec2.files(ec2.user_data(rendered)).items():
+            kind = ("sh" if text.startswith("#!/bin/sh\n")
+                    else name.rpartition(".")[2])
+            if kind not in kinds:
+                continue
+            kinds[kind] += 1
+            path = write(name, text.replace("=/usr/local/sbin", f"={folder}"))
+            os.chmod(path, 0o755 if kind == "sh" else 0o644)
+            findings += common.run(["shellcheck", path] if kind == "sh" else
+                                   ["systemd-analyze", "verify", path], top)
+    return findings + [f"user-data.yaml: no {kind}"
+                       for kind, count in kinds.items() if count == 0]
 
 
 def main():
