@@ -75,10 +75,8 @@ find_entry(
 	return NULL;
 }
 
-/* As it has to stand in a line: in quotes where they are needed. NULL with
- * errno when no line can hold it. */
-static char *
-quoted(const char *value)
+char *
+conf_edit_quote(const char *value)
 {
 	size_t len = strlen(value);
 	const char *quote = "";
@@ -119,7 +117,7 @@ replace_value(
 
 	if (conf_span_is(entry->value, value))
 		return 0;
-	text = quoted(value);
+	text = conf_edit_quote(value);
 	if (text == NULL)
 		return -errno;
 	e->splices[e->n_splices++] =
@@ -238,7 +236,7 @@ insert_line(struct editor *e, const struct conf_section *section,
 	const struct conf_entry *neighbour = find_neighbour(e, section, edit);
 	unsigned above =
 	    neighbour == NULL ? section->header.line : neighbour->key.line;
-	char *value = quoted(edit->value), *line;
+	char *value = conf_edit_quote(edit->value), *line;
 	int n;
 
 	if (value == NULL)

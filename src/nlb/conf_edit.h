@@ -27,4 +27,8 @@ struct conf_edit {
 int conf_edit_text(const char *text, size_t len, const struct conf_edit *edits,
     size_t n, char **out, size_t *out_len);
 
+/* A value as it has to stand in a line (malloc): in quotes where they are
+ * needed. NULL with errno: EINVAL when no line can hold it, or ENOMEM. */
+char *conf_edit_quote(const char *value);
+
 #endif

@@ -4,16 +4,13 @@
  */
 #include "nlbctl/verb.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
-#include <unistd.h>
 
 #include "base/addr.h"
-#include "nlb/conf.h"
+#include "nlbctl/ini_file.h"
 
 #define LIST_MAX 100
 
@@ -134,77 +131,6 @@ write_target_group(FILE *file, const struct wishes *w, FILE *err)
 	return EX_OK;
 }
 
-static void
-write_node(FILE *file)
-{
-	fputs("\n; This process.\n"
-	      "[node]\n"
-	      "; One worker for each core.\n"
-	      ";Workers = auto\n"
-	      "; Health, metrics and a page for the browser.\n"
-	      "HttpListen = 127.0.0.1:9587\n"
-	      "; One line for each flow that ended: off, stderr or a file.\n"
-	      "FlowLog = stderr\n",
-	    file);
-}
-
-/* The text has to pass what nlbd checks: a mistake in an option shows here. */
-static int
-check_text(const char *text, size_t len, const char *path, FILE *err)
-{
-	struct conf_options options = {0};
-	struct conf_diags diags = {0};
-	struct conf *conf = NULL;
-	int rc = conf_parse(text, len, &options, &conf, &diags);
-
-	if (rc != 0)
-		conf_diags_print(&diags, path, err);
-	conf_diags_fini(&diags);
-	conf_destroy(conf);
-	if (rc == -EINVAL)
-		verb_complain(err, "nothing was written");
-	return rc == 0 ? EX_OK : rc == -EINVAL ? EX_USAGE : EX_OSERR;
-}
-
-static int
-complain_create(const char *path, int error, FILE *err)
-{
-	char text[512];
-	const char *next = "";
-
-	if (error == EEXIST)
-		next = "\nIt stays as it is; --file names another one.";
-	else if (error == ENOENT)
-		next = "\nIts directory has to be made first.";
-	else if (error == EACCES)
-		next = "\nRun nlbctl as root, or name a file with --file.";
-	snprintf(text, sizeof(text), "cannot create %.255s: %s%s", path,
-	    strerror(error), next);
-	verb_complain(err, text);
-	return EX_CANTCREAT;
-}
-
-/* Never over a file that is there, and never half. */
-static int
-create_file(const char *path, const char *text, size_t len, FILE *err)
-{
-	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
-	int error = 0;
-	ssize_t n;
-
-	if (fd == -1)
-		return complain_create(path, errno, err);
-	n = write(fd, text, len);
-	if (n != (ssize_t)len)
-		error = n == -1 ? errno : ENOSPC;
-	if (close(fd) != 0 && error == 0)
-		error = errno;
-	if (error == 0)
-		return EX_OK;
-	unlink(path);
-	return complain_create(path, error, err);
-}
-
 static int
 write_all(const struct wishes *w, char **text, size_t *len, FILE *err)
 {
@@ -216,34 +142,10 @@ write_all(const struct wishes *w, char **text, size_t *len, FILE *err)
 	write_listener(file, w);
 	write_security_group(file, w);
 	code = write_target_group(file, w, err);
-	write_node(file);
+	ini_write_node(file);
 	if (fclose(file) != 0)
 		code = EX_OSERR;
 	return code;
-}
-
-static int
-report_created(const struct command_run *run, const char *path, bool closed)
-{
-	json_t *root;
-	int code;
-
-	if (run->line->json) {
-		root = json_pack("{s:s}", "path", path);
-		code = verb_print_json(run, root);
-		json_decref(root);
-		return code;
-	}
-	output_styled(run->out, STYLE_GOOD, "created");
-	output_styled(run->out, STYLE_PLAIN, ": %s", path);
-	fputc('\n', run->out->file);
-	output_wrapped(run->out, "next: ",
-	    closed ? "put your clients into its [security-group clients]; "
-		     "`nlbctl doctor` looks at this machine and connects to "
-		     "the targets; then start nlbd."
-		   : "`nlbctl doctor` looks at this machine and connects to "
-		     "the targets; then start nlbd.");
-	return EX_OK;
 }
 
 int
@@ -265,10 +167,16 @@ verb_init(const struct command_run *run)
 		 first.family == ADDR_IPV6;
 	code = write_all(&w, &text, &len, run->err);
 	if (code == EX_OK)
-		code = check_text(text, len, path, run->err);
+		code = ini_check(text, len, path, run->err);
 	if (code == EX_OK)
-		code = create_file(path, text, len, run->err);
+		code = ini_create(path, text, len, run->err);
 	free(text);
-	return code != EX_OK ? code
-			     : report_created(run, path, w.n_sources == 0);
+	if (code != EX_OK)
+		return code;
+	return ini_report_created(run, path,
+	    w.n_sources == 0
+		? "put your clients into its [security-group clients]; "
+		  "`nlbctl doctor` looks at this machine and connects to "
+		  "the targets; then start nlbd."
+		: INI_NEXT_DOCTOR);
 }

@@ -1,6 +1,5 @@
 """What nlbctl prints of every verb that the AWS CLI has too, against the
 shapes of the AWS SDK, member by member."""
-import copy
 import itertools
 import json
 
@@ -9,6 +8,7 @@ import pytest
 from lab import ini
 from lab.aws_model import Model, is_cli_time
 from lab.daemon import Daemon
+from lab.mutate import changed, places
 from lab.netns import FRONT4, TARGET4
 
 # What an NLB's answers always have. nlbd has no DNS name, VPC, hosted zone,
@@ -219,24 +219,6 @@ def test_what_nlbd_adds_is_all_that_differs(model, start_nlbd):
 
 
 # -- the check itself
-
-
-def places(value, path=()):
-    """Every (path, key or index) in a piece of JSON."""
-    entries = (value.items() if isinstance(value, dict)
-               else enumerate(value) if isinstance(value, list) else ())
-    for key, inner in entries:
-        yield (*path, key), inner
-        yield from places(inner, (*path, key))
-
-
-def changed(answer, path, change):
-    answer = copy.deepcopy(answer)
-    parent = answer
-    for key in path[:-1]:
-        parent = parent[key]
-    change(parent, path[-1])
-    return answer
 
 
 def rename(parent, key):
