@@ -146,6 +146,10 @@ def closed(rendered):
             interface["SourceDestCheck"] is True,
         "connection tracking outlasts tcp.idle_timeout.seconds":
             tracked >= idle + SPARE_S,
+        "a silent zone leaves DNS": (
+            rendered.properties("ZoneAlarm")["TreatMissingData"],
+            rendered.properties("ZoneHealth")["HealthCheckConfig"]
+            ["InsufficientDataHealthStatus"]) == ("breaching", "Unhealthy"),
         "the stack waits for a signal": "CreationPolicy" in
             rendered.resources["Node"],
     }
