@@ -202,9 +202,6 @@ static const struct admin_route routes[] = {
 const struct admin_route *
 admin_find_describe_route(const char *path)
 {
-	for (size_t i = 0; i < sizeof(routes) / sizeof(routes[0]); i++) {
-		if (strcmp(routes[i].path, path) == 0)
-			return &routes[i];
-	}
-	return NULL;
+	return admin_route_among(
+	    routes, sizeof(routes) / sizeof(routes[0]), path);
 }

@@ -212,16 +212,24 @@ static const struct admin_route routes[] = {
     {"POST", "/v1/undrain-node", admin_handle_undrain_node, {NULL}, true},
 };
 
+const struct admin_route *
+admin_route_among(const struct admin_route *list, size_t n, const char *path)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (strcmp(list[i].path, path) == 0)
+			return &list[i];
+	}
+	return NULL;
+}
+
 static const struct admin_route *
 find_route(const char *path)
 {
-	const struct admin_route *route;
+	const struct admin_route *route =
+	    admin_route_among(routes, sizeof(routes) / sizeof(routes[0]), path);
 
-	for (size_t i = 0; i < sizeof(routes) / sizeof(routes[0]); i++) {
-		if (strcmp(routes[i].path, path) == 0)
-			return &routes[i];
-	}
-	route = admin_find_describe_route(path);
+	if (route == NULL)
+		route = admin_find_describe_route(path);
 	return route != NULL ? route : admin_find_change_route(path);
 }
 

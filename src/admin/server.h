@@ -150,6 +150,10 @@ void admin_answer_error(struct admin_request *request, unsigned http_status,
     const char *code, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
 
+/* By path, in one of the tables of routes; NULL: not in it. */
+const struct admin_route *admin_route_among(
+    const struct admin_route *list, size_t n, const char *path);
+
 /* A parameter of the query; NULL when it was not given. */
 const char *admin_param(const struct admin_request *request, const char *name);
 

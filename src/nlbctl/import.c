@@ -85,6 +85,33 @@ find_zone(struct import *im, const char *wanted)
 		    json_array_size(list), im->zone_name);
 }
 
+/* An Elastic IP, or an address that was chosen, is AWS's. */
+static void
+note_addresses(struct import *im)
+{
+	static const char *const keys[] = {
+	    "IpAddress", "PrivateIPv4Address", "IPv6Address"};
+	json_t *list =
+	    import_list(im, im->zone, "LoadBalancerAddresses", im->zone_name);
+	json_t *value;
+	size_t i;
+
+	json_array_foreach(list, i, value)
+	{
+		for (size_t k = 0; k < sizeof(keys) / sizeof(keys[0]); k++) {
+			const char *ip =
+			    import_text(im, value, keys[k], im->zone_name);
+
+			if (ip[0] != '\0')
+				import_note(im,
+				    "%s %s is not carried over: clients "
+				    "connect to the addresses that this "
+				    "machine has",
+				    keys[k], ip);
+		}
+	}
+}
+
 static const char *
 balancer_arn(struct import *im)
 {
@@ -227,6 +254,13 @@ format_action(struct import *im, json_t *action, const char *where)
 			    (long long)import_number(
 				im, tuple, "Weight", where));
 	}
+	if (json_is_true(json_object_get(
+		import_object(im, config, "TargetGroupStickinessConfig", where),
+		"Enabled")))
+		import_note(im,
+		    "%s: the stickiness of its action is not carried over; "
+		    "stickiness.enabled of its target groups is",
+		    where);
 	sound = fclose(f) == 0 && sound;
 	if (sound)
 		json_object_update(im->used, used);
@@ -342,6 +376,7 @@ write_body(struct import *im, const struct command_line *line)
 	if (im->failed)
 		return;
 	find_zone(im, command_line_value(line, "availability-zone"));
+	note_addresses(im);
 	take_groups(im);
 	write_balancer(im);
 	write_listeners(im);

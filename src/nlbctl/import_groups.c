@@ -320,6 +320,11 @@ import_find_network_acl(struct import *im)
 				return acl;
 		}
 	}
+	if (acls != NULL)
+		import_note(im,
+		    "no network ACL is carried over: the documents have none "
+		    "of the subnet %s",
+		    subnet);
 	return NULL;
 }
 

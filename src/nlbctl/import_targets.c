@@ -123,6 +123,9 @@ write_group(struct import *im, json_t *group)
 	snprintf(where, sizeof(where), "target group %s", text);
 	if (strcmp(import_text(im, group, "Protocol", text), "TCP_UDP") == 0)
 		import_note(im, "%s: its UDP is not carried over", where);
+	if (json_is_false(json_object_get(group, "HealthCheckEnabled")))
+		import_note(im,
+		    "%s: its targets were not checked, and are here", where);
 	fputc('\n', im->ini);
 	import_comment(im, "Servers, and how they are watched: %s", arn);
 	import_section(im, CONF_TARGET_GROUP, name);

@@ -149,6 +149,30 @@ def test_what_is_not_carried_over_is_named_twice(tmp_path):
         assert line in done.stdout.splitlines()
 
 
+def test_what_only_some_nlbs_have_is_named_too(tmp_path):
+    documents = nlb.documents()
+    balancer, = documents["load-balancers"]["LoadBalancers"]
+    balancer["AvailabilityZones"][0]["LoadBalancerAddresses"] = [
+        {"AllocationId": "eipalloc-0123456789abcdef0",
+         "IpAddress": "203.0.113.25"}]
+    listener = documents["listeners"]["Listeners"][0]
+    listener["DefaultActions"][0]["ForwardConfig"][
+        "TargetGroupStickinessConfig"] = {"Enabled": True}
+    documents["target-groups"]["TargetGroups"][1]["HealthCheckEnabled"] = False
+    acl, = documents["network-acls"]["NetworkAcls"]
+    acl["Associations"][0]["SubnetId"] = "subnet-1"
+    done = run(nlb.write(tmp_path / "aws", documents))
+    assert done.returncode == 0
+    for note in ("IpAddress 203.0.113.25 is not carried over",
+                 "the stickiness of its action",
+                 "target group Spare: its targets were not checked",
+                 f"have none of the subnet {nlb.SUBNET}"):
+        assert note in done.stderr and note in done.stdout
+    listener["DefaultActions"][0]["Type"] = "redirect"
+    assert "no listener can be carried over" in refused(
+        tmp_path / "aws", documents)
+
+
 def test_a_group_without_outbound_rules_lets_nothing_out(tmp_path):
     """Where nlbd would let everything out."""
     documents = nlb.documents()
