@@ -8,29 +8,11 @@
 
 #include "admin/view.h"
 
-struct connects_walk {
-	const struct scoreboard *sb;
-	struct latency *sum;
-};
-
-static void
-add_connects(void *arg, const struct admin_listener *l)
-{
-	struct connects_walk *walk = arg;
-	struct latency one;
-
-	scoreboard_sum_connects(walk->sb, l->slot, &one);
-	for (unsigned i = 0; i < LATENCY_BUCKETS; i++)
-		walk->sum->buckets[i] += one.buckets[i];
-	walk->sum->sum_us += one.sum_us;
-}
-
 void
 history_tick(struct history *h, const struct admin_ops *ops, uint64_t now_ms,
     uint64_t wall_ms)
 {
 	struct history_sample *s = &h->ring[h->n % HISTORY_SAMPLES];
-	struct connects_walk walk = {ops->scoreboard, &s->connects};
 
 	if (now_ms < h->next_ms)
 		return;
@@ -39,22 +21,8 @@ history_tick(struct history *h, const struct admin_ops *ops, uint64_t now_ms,
 	s->wall_ms = wall_ms;
 	scoreboard_sum_listeners(ops->scoreboard, &s->sum);
 	scoreboard_sum_ends(ops->scoreboard, s->ends);
-	ops->each_listener(ops->owner, add_connects, &walk);
+	view_sum_connects(ops, &s->connects);
 	h->n++;
-}
-
-static json_t *
-numbers(const uint64_t *list, size_t n)
-{
-	json_t *array = json_array();
-
-	for (size_t i = 0; i < n; i++) {
-		if (json_array_append_new(array, view_uint(list[i])) != 0) {
-			json_decref(array);
-			return NULL;
-		}
-	}
-	return array;
 }
 
 static json_t *
@@ -62,8 +30,8 @@ view_sample(const struct history_sample *s)
 {
 	json_t *object =
 	    json_pack("{s:o, s:o, s:o}", "time_ms", view_uint(s->wall_ms),
-		"flow_ends", numbers(s->ends, FLOW_END_REASON_COUNT),
-		"connects", numbers(s->connects.buckets, LATENCY_BUCKETS));
+		"flow_ends", view_numbers(s->ends, FLOW_END_REASON_COUNT),
+		"connects", view_numbers(s->connects.buckets, LATENCY_BUCKETS));
 
 #define X(field, help)                                            \
 	if (object != NULL &&                                     \
@@ -88,16 +56,6 @@ view_reasons(void)
 	return list;
 }
 
-static json_t *
-view_bounds(void)
-{
-	json_t *list = json_array();
-
-	for (unsigned i = 0; i < LATENCY_BUCKETS; i++)
-		json_array_append_new(list, json_string(latency_bounds[i]));
-	return list;
-}
-
 json_t *
 history_view(const struct history *h, uint64_t since_ms)
 {
@@ -115,5 +73,5 @@ history_view(const struct history *h, uint64_t since_ms)
 	}
 	return json_pack("{s:i, s:o, s:o, s:o}", "interval_seconds",
 	    HISTORY_INTERVAL_S, "reasons", view_reasons(), "connect_bounds",
-	    view_bounds(), "samples", list);
+	    view_latency_bounds(), "samples", list);
 }

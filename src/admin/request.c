@@ -82,15 +82,21 @@ now_ms(const struct admin_request *request)
 static void
 handle_status(struct admin_request *request)
 {
-	const char *include = admin_param(request, "include");
+	const char *text = admin_param(request, "include");
+	unsigned include = 0;
 
-	if (include != NULL && strcmp(include, "targets") != 0) {
+	if (text != NULL && strcmp(text, "targets") == 0) {
+		include = VIEW_INCLUDE_TARGETS;
+	} else if (text != NULL && strcmp(text, "latency") == 0) {
+		include = VIEW_INCLUDE_TARGETS | VIEW_INCLUDE_LATENCY;
+	} else if (text != NULL) {
 		admin_answer_error(request, MHD_HTTP_BAD_REQUEST,
-		    "ValidationError", "include is targets, or not given");
+		    "ValidationError",
+		    "include is targets, latency (and targets), or not given");
 		return;
 	}
 	admin_answer(request, MHD_HTTP_OK,
-	    view_status(request->admin->ops, include != NULL, now_ms(request)));
+	    view_status(request->admin->ops, include, now_ms(request)));
 }
 
 static void

@@ -23,9 +23,15 @@ struct view_flow_query {
 	char listener[CONF_NAME_MAX + 1];
 };
 
+/* What a status has besides. */
+enum view_include {
+	VIEW_INCLUDE_TARGETS = 1,
+	VIEW_INCLUDE_LATENCY = 2, /* histograms */
+};
+
 /* now_ms is the clock of struct target.since_ms. */
 json_t *view_status(
-    const struct admin_ops *ops, bool with_targets, uint64_t now_ms);
+    const struct admin_ops *ops, unsigned include, uint64_t now_ms);
 /* Exactly what `aws elbv2 describe-target-health` prints. group NULL = all. */
 json_t *view_target_health(const struct admin_ops *ops, const char *group);
 /* The same targets with all that is known of them. */
@@ -97,11 +103,19 @@ void view_problems_collect(const struct admin_ops *ops,
     const struct admin_status *status, const struct view_groups *groups,
     struct view_problems *problems);
 
+/* Histograms (view_latency.c): their bounds, as latency_bounds has them; the
+ * sum of all listeners' connects, which starts from what *sum has; those of
+ * all and the turns of each worker put into a status. */
+json_t *view_latency_bounds(void);
+void view_sum_connects(const struct admin_ops *ops, struct latency *sum);
+bool view_put_latencies(json_t *status, const struct admin_ops *ops);
+
 /* JSON helpers. A NULL value makes them fail, so errors need one look. */
 bool view_put(json_t *object, const char *key, json_t *value);
 /* Any bytes: what is not UTF-8 becomes '?'. NULL gives null. */
 json_t *view_text(const char *text);
 json_t *view_uint(uint64_t n);
+json_t *view_numbers(const uint64_t *list, size_t n);
 /* "2026-08-01T10:02:03Z"; 0 gives null. */
 json_t *view_time(uint64_t wall_ms);
 

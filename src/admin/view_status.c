@@ -235,15 +235,16 @@ status_build(const struct admin_ops *ops, const struct admin_status *status,
 	};
 
 	return json_pack(
-	    "{s:s, s:i, s:s, s:s, s:O, s:o, s:o, s:b, s:b, s:i, s:o,"
+	    "{s:s, s:i, s:s, s:s, s:O, s:o, s:o, s:o, s:b, s:b, s:i, s:o,"
 	    " s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
 	    "version", NLBD_VERSION, "pid", (int)getpid(), "load_balancer",
 	    ops->conf(ops->owner)->lb.name, "health", healths[problems->health],
 	    "problems", problems->list, "start_time",
 	    view_time(status->start_ms), "uptime_seconds",
-	    view_uint(status->uptime_ms / 1000), "stopping",
-	    (int)status->stopping, "drained", (int)status->drained,
-	    "worker_restarts", (int)status->worker_restarts, "active_flows",
+	    view_uint(status->uptime_ms / 1000), "uptime_ms",
+	    view_uint(status->uptime_ms), "stopping", (int)status->stopping,
+	    "drained", (int)status->drained, "worker_restarts",
+	    (int)status->worker_restarts, "active_flows",
 	    view_uint(scoreboard_active_flows(ops->scoreboard)), "config",
 	    status_config(status), "workers", status_workers(ops), "listeners",
 	    status_listeners(ops), "target_groups",
@@ -267,7 +268,7 @@ put_targets(json_t *root, const struct admin_ops *ops, uint64_t now_ms)
 }
 
 json_t *
-view_status(const struct admin_ops *ops, bool with_targets, uint64_t now_ms)
+view_status(const struct admin_ops *ops, unsigned include, uint64_t now_ms)
 {
 	struct admin_status status;
 	struct view_groups groups;
@@ -282,7 +283,10 @@ view_status(const struct admin_ops *ops, bool with_targets, uint64_t now_ms)
 		root = status_build(ops, &status, &groups, &problems);
 	json_decref(problems.list);
 	free(groups.list);
-	if (root != NULL && with_targets && !put_targets(root, ops, now_ms)) {
+	if (root != NULL && (((include & VIEW_INCLUDE_TARGETS) != 0 &&
+				 !put_targets(root, ops, now_ms)) ||
+				((include & VIEW_INCLUDE_LATENCY) != 0 &&
+				    !view_put_latencies(root, ops)))) {
 		json_decref(root);
 		return NULL;
 	}

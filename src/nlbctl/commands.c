@@ -214,6 +214,15 @@ const struct command commands[] = {
 	    {"metric-name", "NAME", "name", 0, "this metric only"}},
     },
     {
+	.verb = "top",
+	.help = "rates, targets and workers, live",
+	.run = verb_top,
+	.params = {{"number", "COUNT", "number",
+		       COMMAND_NUMBER | COMMAND_LETTER, "ends after so many"},
+	    {"interval", "SECONDS", "interval", COMMAND_NUMBER | COMMAND_LETTER,
+		"from one to the next: 2 without it"}},
+    },
+    {
 	.verb = "events",
 	.help = "what nlbd said last in its log",
 	.run = verb_events,

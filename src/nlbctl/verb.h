@@ -20,6 +20,7 @@ int verb_init(const struct command_run *run);
 int verb_doctor(const struct command_run *run);
 int verb_events(const struct command_run *run);
 int verb_flows(const struct command_run *run);
+int verb_top(const struct command_run *run);
 int verb_completion(const struct command_run *run);
 
 /* What may stand behind the verb, for its completion. */

@@ -95,6 +95,30 @@ status_tells_config_workers_and_groups(void **state)
 	json_decref(root);
 }
 
+static void
+a_status_with_latency_has_the_histograms(void **state)
+{
+	struct admin_fixture *f = *state;
+	struct sb_block *block = &f->fake.scoreboard->blocks[0];
+	json_t *root, *worker;
+
+	sb_latency_add(&block->connects[0], 400);
+	sb_latency_add(&block->turns, 700);
+	assert_i64(ask(f, "GET /v1/status?include=latency", &root), 200);
+	assert_i64(int_at(root, "uptime_ms"), 492000);
+	assert_u64(json_array_size(json_object_get(root, "targets")), 4);
+	assert_u64(json_array_size(json_object_get(root, "latency_bounds")),
+	    LATENCY_BUCKETS);
+	assert_i64(json_integer_value(
+		       json_array_get(json_object_get(root, "connects"), 0)),
+	    1);
+	worker = json_array_get(json_object_get(root, "workers"), 0);
+	assert_i64(json_integer_value(
+		       json_array_get(json_object_get(worker, "turns"), 1)),
+	    1);
+	json_decref(root);
+}
+
 /* The problems joined, and the overall health. */
 static void
 expect_problem(
@@ -541,6 +565,7 @@ main(void)
 	    TEST(answers_carry_type_no_store_and_nosniff),
 	    TEST(status_has_every_listener_counter_and_every_end_code),
 	    TEST(status_tells_config_workers_and_groups),
+	    TEST(a_status_with_latency_has_the_histograms),
 	    TEST(too_few_healthy_targets_make_the_zone_unhealthy_for_dns),
 	    TEST(a_group_of_other_zones_is_failing),
 	    TEST(an_unhealthy_target_degrades_and_is_named),
