@@ -305,6 +305,30 @@ pass_fin(struct flow *f, struct pump *p)
 	return true;
 }
 
+/*
+ * Each segment that arrives is an event, though nothing is read while the other
+ * side does not take what is held: a fast sender would wake the worker again
+ * and again until its window is full. So the first wake-up for nothing mutes
+ * the input, and it is heard again when all that has come was read; whatever
+ * came between these two is told at once then. 0 or -errno.
+ */
+static int
+mute_or_hear(
+    struct flow *f, struct side *src, const struct side *dst, bool has_moved)
+{
+	struct poller *poller = &flow_worker(f)->poller;
+	int rc;
+
+	if (src->muted ? src->readable || !dst->writable
+		       : !src->readable || dst->writable || has_moved)
+		return 0;
+	rc = poller_modify(poller, src->fd,
+	    src->muted ? POLLER_FLOW_EVENTS : POLLER_MUTED_EVENTS, &src->item);
+	if (rc == 0)
+		src->muted = !src->muted;
+	return src->muted ? rc : 0; /* too many events do no harm */
+}
+
 /* Runs one direction. False: the flow left ESTABLISHED. */
 static bool
 drive_pump(struct flow *f, struct pump *p, struct side *src, struct side *dst)
@@ -326,9 +350,13 @@ drive_pump(struct flow *f, struct pump *p, struct side *src, struct side *dst)
 	case PUMP_BUSY:
 		enqueue(f, &w->busy, &f->in_busy);
 		break;
+	case PUMP_BLOCKED:
+		if (mute_or_hear(f, src, dst, p->bytes != before) == 0)
+			break;
+		flow_end(f, FLOW_END_NO_RESOURCES);
+		return false;
 	case PUMP_SRC_RESET:
 	case PUMP_DST_RESET: /* drive() sees the side's error */
-	case PUMP_BLOCKED:
 		break;
 	}
 	return true;

@@ -6,8 +6,10 @@
  * epoll_ctl, a socket costs three more system calls in its life, and a
  * back-pressured peer's FIN must be masked by hand lest the loop spin. Edge
  * triggering needs one epoll_ctl for the whole life of a socket and still
- * reports FIN and RST while nothing is read. libuv is embedded the documented
- * way: uv_backend_fd, uv_backend_timeout, uv_run(UV_RUN_NOWAIT).
+ * reports FIN and RST while nothing is read; a second one comes only where a
+ * fast sender would wake the worker for input that nobody takes. libuv is
+ * embedded the documented way: uv_backend_fd, uv_backend_timeout,
+ * uv_run(UV_RUN_NOWAIT).
  */
 #ifndef WORKER_POLLER_H
 #define WORKER_POLLER_H
@@ -43,9 +45,12 @@ struct poller {
 	void *arg;
 };
 
-/* Interest that never changes: see the head of this file. */
+/* Interest for the whole life of a socket: see the head of this file. */
 #define POLLER_FLOW_EVENTS \
 	(EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLPRI | EPOLLET)
+/* While the other side does not take what comes, see flow.c. Any input would
+ * be told to those who ask for urgent data. */
+#define POLLER_MUTED_EVENTS (EPOLLOUT | EPOLLRDHUP | EPOLLET)
 
 /* 0 or -errno. */
 int poller_init(struct poller *p, uv_loop_t *loop,

@@ -235,10 +235,19 @@ drain_pipe(struct pump *p, struct side *dst, const struct pump_resources *res)
 	return STEP_OK;
 }
 
+/* Holds bytes that may stay where they are beyond this turn. */
+static bool
+has_kept(const struct pump *p)
+{
+	return p->pipe_bytes > 0 || (p->spill != NULL && !p->spill->in_batch);
+}
+
 /* Writes what is held, oldest first. */
 static enum step
 drain(struct pump *p, struct side *dst, const struct pump_resources *res)
 {
+	if (!dst->writable && dst->error == 0 && has_kept(p))
+		return STEP_BLOCKED;
 	if (p->spill != NULL) {
 		enum step step = drain_spill(p, dst);
 
@@ -267,11 +276,12 @@ read_ended(struct side *src, ssize_t n)
 /* After a short read: is it the end of the stream? An event has told of the
  * FIN, and in front of a FIN the kernel has everything in order, so that was
  * all. Without a FIN the next byte is a new edge, and the EAGAIN that would say
- * that this was all is saved. */
+ * that this was all is saved; of muted input nothing has told, an urgent mark
+ * included. */
 static bool
 took_all(struct side *src)
 {
-	if (src->urgent)
+	if (src->urgent || src->muted)
 		return false;
 	if (!src->fin_pending)
 		src->readable = false;

@@ -36,6 +36,8 @@ struct side {
 	/* Urgent data was seen: reads stop at its mark, so a short read no
 	 * longer means that the socket is empty, and splice cannot pass. */
 	bool urgent;
+	/* New input, urgent or not, is no event; FIN and errors are. */
+	bool muted;
 };
 
 /*
