@@ -11,6 +11,7 @@ from lab.daemon import NLBCTL
 from lab.load import EchoTargets, sessions
 from lab.netns import TARGET4
 from lab.peers import connect
+from lab.terminal import Terminal
 from lab.wait import wait_until
 
 VERBS = ["status", "describe-target-health", "flows", "reload", "check"]
@@ -43,6 +44,22 @@ def test_status_shows_the_whole_daemon(network, nlbd):
     assert listener["paused"] is False
     for key in ("rejected_flows", "security_group_blocked"):
         assert listener[key] == 0
+
+
+@pytest.mark.parametrize("env,term,has_colours", [
+    ({}, "xterm", True),
+    ({"NO_COLOR": "1"}, "xterm", False), ({}, "dumb", False)])
+def test_colours_are_for_terminals_that_want_them(env, term, has_colours,
+                                                  nlbd):
+    nlbd.wait_state(TARGET4[1], "unhealthy")
+    screen = Terminal([NLBCTL, "-s", nlbd.socket, "status"],
+                      env={"NO_COLOR": "", **env}, term=term)
+    try:
+        screen.wait_text("unhealthy")
+        assert screen.wait_end() == 0
+        assert (b"\x1b[" in screen.raw) == has_colours
+    finally:
+        screen.close()
 
 
 def test_describe_target_health_has_the_aws_shape(network, nlbd):

@@ -15,7 +15,8 @@ from .wait import wait_until
 class Terminal:
     """A child on a pseudo terminal, whose screen can be looked at."""
 
-    def __init__(self, argv, rows=24, columns=80, env=None):
+    def __init__(self, argv, rows=24, columns=80, env=None,
+                 term="xterm"):
         self._screen = pyte.Screen(columns, rows)
         self._stream = pyte.ByteStream(self._screen)
         self._lock = threading.Lock()
@@ -27,7 +28,7 @@ class Terminal:
             [str(a) for a in argv], stdin=self._slave, stdout=self._slave,
             stderr=self._slave, start_new_session=True,
             preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
-            env={**os.environ, **(env or {}), "TERM": "xterm"})
+            env={**os.environ, **(env or {}), "TERM": term})
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
@@ -72,9 +73,12 @@ class Terminal:
         except AssertionError as error:
             raise AssertionError(f"{error}\n{self.text()}") from None
 
+    def wait_end(self, deadline_s=20):
+        return self._popen.wait(deadline_s)
+
     def wait(self, deadline_s=20):
         """The exit code; the terminal's settings have to be the old ones."""
-        code = self._popen.wait(deadline_s)
+        code = self.wait_end(deadline_s)
         assert termios.tcgetattr(self._slave) == self.settings
         wait_until(lambda: self.raw.endswith(b"\x1b[?25h\x1b[?1049l"), 5,
                    "the cursor and the former screen are back")
