@@ -101,6 +101,13 @@ struct admin_name {
 	uint64_t next_ms;        /* from now; 0 = being resolved */
 };
 
+/* Who is told of events. */
+struct admin_receiver {
+	const char *name;
+	const char *error; /* of the last try; "" = none */
+	uint64_t n_waiting, n_sent, n_failed, n_dropped;
+};
+
 /* text (verdict: accepted: one line of summary; rejected: all diagnostics as
  * conf_diags_print writes them) lives during the call only. */
 typedef void (*admin_verdict_cb)(void *arg, bool accepted, const char *text);
@@ -134,6 +141,9 @@ struct admin_ops {
 	/* DNS names of targets, in config order */
 	void (*each_name)(void *owner,
 	    void (*fn)(void *arg, const struct admin_name *n), void *arg);
+	/* [notify] sections, in config order */
+	void (*each_receiver)(void *owner,
+	    void (*fn)(void *arg, const struct admin_receiver *r), void *arg);
 	/* name of what a flow record's slots mean; NULL = gone */
 	const char *(*listener_name)(void *owner, uint16_t slot);
 	const char *(*target_group_name)(void *owner, uint16_t target_slot);

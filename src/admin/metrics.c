@@ -378,6 +378,37 @@ put_groups(struct exposition *e, const struct view_groups *groups)
 	}
 }
 
+/* By what became of them, one series each. */
+static void
+put_receiver(void *arg, const struct admin_receiver *r)
+{
+	const struct each_walk *walk = arg;
+	const struct {
+		const char *result;
+		uint64_t n;
+	} counts[] = {{"sent", r->n_sent}, {"failed", r->n_failed},
+	    {"dropped", r->n_dropped}};
+
+	for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++) {
+		struct exposition_label labels[] = {{"notify", r->name},
+		    {"result", counts[i].result}, {NULL, NULL}};
+
+		exposition_uint(walk->e, labels, counts[i].n);
+	}
+}
+
+static void
+put_receivers(struct exposition *e, const struct admin_ops *ops)
+{
+	struct each_walk walk = {.e = e};
+
+	exposition_family(e, EXPOSITION_COUNTER, "nlbd_notifications",
+	    "events for receivers of [notify] sections, by what became of "
+	    "them",
+	    "");
+	ops->each_receiver(ops->owner, put_receiver, &walk);
+}
+
 /* ---- the page --------------------------------------------------------- */
 
 const char *
@@ -415,6 +446,7 @@ put_page(struct exposition *e, const struct admin_ops *ops)
 	put_targets(e, ops);
 	put_listeners(e, ops);
 	put_workers(e, ops);
+	put_receivers(e, ops);
 	put_flow_ends(e, ops->scoreboard);
 	put_daemon(e, ops, &status);
 	exposition_end(e);

@@ -286,6 +286,19 @@ name_problems(void *arg, const struct admin_name *n)
 }
 
 static void
+receiver_problems(void *arg, const struct admin_receiver *r)
+{
+	struct problem_walk *walk = arg;
+
+	if (r->error[0] != '\0')
+		problem_add(walk->problems, VIEW_DEGRADED,
+		    "Notify %s cannot be told of events: %s. Look at its "
+		    "receiver and at Url; nlbd tries again with the next "
+		    "event.",
+		    r->name, r->error);
+}
+
+static void
 process_problems(
     const struct admin_status *status, struct view_problems *problems)
 {
@@ -330,6 +343,7 @@ view_problems_collect(const struct admin_ops *ops,
 		    "The log says why the workers ended.");
 	ops->each_listener(ops->owner, listener_problems, &walk);
 	ops->each_name(ops->owner, name_problems, &walk);
+	ops->each_receiver(ops->owner, receiver_problems, &walk);
 	for (i = 0; i < groups->n; i++) {
 		group_problems(problems, &groups->list[i]);
 		zone_problems(problems, &groups->list[i]);

@@ -199,6 +199,26 @@ status_flow_ends(const struct scoreboard *sb)
 	return object;
 }
 
+/* Not the Url: some are secrets. */
+static void
+append_receiver(void *arg, const struct admin_receiver *r)
+{
+	(void)json_array_append_new(arg,
+	    json_pack("{s:s, s:s?, s:o, s:o, s:o, s:o}", "name", r->name,
+		"error", r->error[0] == '\0' ? NULL : r->error, "waiting",
+		view_uint(r->n_waiting), "sent", view_uint(r->n_sent), "failed",
+		view_uint(r->n_failed), "dropped", view_uint(r->n_dropped)));
+}
+
+static json_t *
+status_receivers(const struct admin_ops *ops)
+{
+	json_t *list = json_array();
+
+	ops->each_receiver(ops->owner, append_receiver, list);
+	return list;
+}
+
 static json_t *
 status_config(const struct admin_status *status)
 {
@@ -236,7 +256,7 @@ status_build(const struct admin_ops *ops, const struct admin_status *status,
 
 	return json_pack(
 	    "{s:s, s:i, s:s, s:s, s:O, s:o, s:o, s:o, s:b, s:b, s:i, s:o,"
-	    " s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
+	    " s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
 	    "version", NLBD_VERSION, "pid", (int)getpid(), "load_balancer",
 	    ops->conf(ops->owner)->lb.name, "health", healths[problems->health],
 	    "problems", problems->list, "start_time",
@@ -248,7 +268,8 @@ status_build(const struct admin_ops *ops, const struct admin_status *status,
 	    view_uint(scoreboard_active_flows(ops->scoreboard)), "config",
 	    status_config(status), "workers", status_workers(ops), "listeners",
 	    status_listeners(ops), "target_groups",
-	    status_target_groups(groups), "names", view_names(ops), "zone",
+	    status_target_groups(groups), "names", view_names(ops), "receivers",
+	    status_receivers(ops), "zone",
 	    status_zone(ops->conf(ops->owner), groups), "flow_ends",
 	    status_flow_ends(ops->scoreboard));
 }

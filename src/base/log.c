@@ -29,6 +29,8 @@ static struct {
 	const char *journal_path;
 	log_sink sink;
 	void *sink_arg;
+	log_sink watcher;
+	void *watcher_arg;
 	uint64_t dropped;
 	/* Bit n: the last line to descriptor n (below 64) was cut short. */
 	uint64_t torn;
@@ -113,6 +115,13 @@ log_set_sink(log_sink sink, void *arg)
 {
 	state.sink = sink;
 	state.sink_arg = arg;
+}
+
+void
+log_set_watcher(log_sink watcher, void *arg)
+{
+	state.watcher = watcher;
+	state.watcher_arg = arg;
 }
 
 uint64_t
@@ -313,6 +322,12 @@ log_to_stderr(const struct log_entry *entry)
 		state.dropped++;
 }
 
+static bool
+is_watched(const struct log_kind *kind)
+{
+	return state.watcher != NULL && kind->code != NULL;
+}
+
 void
 log_kind_va(const struct log_kind *kind, const struct log_field *about,
     const char *fmt, va_list ap)
@@ -323,7 +338,7 @@ log_kind_va(const struct log_kind *kind, const struct log_field *about,
 	int saved_errno = errno;
 	int n;
 
-	if (kind->level > state.level)
+	if (kind->level > state.level && !is_watched(kind))
 		return;
 	n = vsnprintf(raw, sizeof(raw), fmt, ap);
 	if (n < 0) {
@@ -335,10 +350,14 @@ log_kind_va(const struct log_kind *kind, const struct log_field *about,
 	if (!escape(text, sizeof(text), raw, strlen(raw), false) ||
 	    (size_t)n >= sizeof(raw))
 		memcpy(text + strlen(text) - 3, "...", 3);
-	if (state.sink != NULL)
-		state.sink(state.sink_arg, &entry);
-	else
-		log_to_stderr(&entry);
+	if (is_watched(kind))
+		state.watcher(state.watcher_arg, &entry);
+	if (kind->level <= state.level) {
+		if (state.sink != NULL)
+			state.sink(state.sink_arg, &entry);
+		else
+			log_to_stderr(&entry);
+	}
 	errno = saved_errno;
 }
 

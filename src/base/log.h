@@ -54,6 +54,8 @@ void log_set_journal(const char *path);
 void log_set_level(enum log_level level);
 /* NULL brings stderr back. */
 void log_set_sink(log_sink sink, void *arg);
+/* Looks on: events of a kind, whatever the level. NULL: nobody does. */
+void log_set_watcher(log_sink watcher, void *arg);
 /* As it goes out without a sink: for sinks that only want to look on. */
 void log_to_stderr(const struct log_entry *entry);
 /* "error" ... "debug"; returns 0 or -EINVAL with *out untouched. */

@@ -26,6 +26,9 @@
 #define NODE(field)                                                        \
 	.section = CONF_NODE, .offset = offsetof(struct conf_node, field), \
 	.size = sizeof(((struct conf_node *)0)->field)
+#define NOTIFY(field)                                                          \
+	.section = CONF_NOTIFY, .offset = offsetof(struct conf_notify, field), \
+	.size = sizeof(((struct conf_notify *)0)->field)
 #define ONE_VALUE(kind) .section = (kind), .offset = CONF_NOT_STORED
 #define LINES(kind) .section = (kind), .offset = CONF_NOT_STORED
 
@@ -47,6 +50,9 @@ static const char *const words_log_format[] = {
     "json", "vpc-flow-v2", "nlb", NULL};
 static const char *const words_retry[] = {
     "refused", "timeout", "unreachable", NULL};
+/* enum event_class */
+static const char *const words_events[] = {
+    "target-health", "fail-open", "reload", "worker", "name", "node", NULL};
 static const char *const words_log_level[] = {
     "error", "warning", "notice", "info", "debug", NULL};
 
@@ -291,6 +297,26 @@ static const struct conf_attribute attributes[] = {
 	.help = "a name is resolved again after this long, whatever its TTL"},
     {NODE(user), .key = "User", .type = CONF_TYPE_NAME_OR_NONE, .flags = EXT,
 	.default_value = "none", .help = "user to become after start"},
+
+    {NOTIFY(url), .key = "Url", .type = CONF_TYPE_NOTIFY_URL,
+	.flags = LIVE | EXT | CONF_REQUIRED,
+	.missing = "say where its events go, such as "
+		   "`Url = https://alerts.example.com/nlbd'",
+	.help = "where each event is posted, or sent as a datagram"},
+    {NOTIFY(events), .key = "Events", .type = CONF_TYPE_WORDS,
+	.flags = LIVE | EXT, .words = words_events,
+	.default_value = "target-health, fail-open, reload",
+	.help = "what it is told of"},
+    {NOTIFY(timeout_ms), .key = "TimeoutSeconds", .type = CONF_TYPE_SECONDS,
+	.flags = LIVE | EXT, .min = 100, .max = 60000, .default_value = "5",
+	.help = "how long one try to deliver may take"},
+    {NOTIFY(ca_file), .key = "CaFile", .type = CONF_TYPE_PATH_OR_NONE,
+	.flags = LIVE | EXT, .default_value = "none",
+	.help = "PEM file of who may sign its certificate; none: the "
+		"system's"},
+    {NOTIFY(header_file), .key = "HeaderFile", .type = CONF_TYPE_PATH_OR_NONE,
+	.flags = LIVE | EXT, .default_value = "none",
+	.help = "file with header lines for the request, such as a token"},
 };
 
 static const struct {
@@ -304,6 +330,7 @@ static const struct {
     [CONF_PREFIX_LIST] = {"prefix-list", 1},
     [CONF_TARGET_GROUP] = {"target-group", 1},
     [CONF_NODE] = {"node", 0},
+    [CONF_NOTIFY] = {"notify", 1},
 };
 
 size_t
@@ -409,6 +436,9 @@ static const char *const range_texts[CONF_TYPES] = {
     [CONF_TYPE_BOOL] = "true or false",
     [CONF_TYPE_CHECK_PORT] = "traffic-port or 1 to 65535",
     [CONF_TYPE_PATH] = "a path that starts with /",
+    [CONF_TYPE_NOTIFY_URL] =
+	"http://HOST[:PORT][/PATH], the same with https, or unix:/PATH",
+    [CONF_TYPE_PATH_OR_NONE] = "none, or a path that starts with /",
     [CONF_TYPE_HTTP_CODES] =
 	"codes and ranges of 200 to 599, as in 200,250-299",
     [CONF_TYPE_LISTEN_ADDRESS] = "all, or an IP address",

@@ -17,6 +17,7 @@ enum conf_section_kind {
 	CONF_PREFIX_LIST,
 	CONF_TARGET_GROUP,
 	CONF_NODE,
+	CONF_NOTIFY,
 	CONF_SECTION_KINDS
 };
 
@@ -38,6 +39,8 @@ enum conf_type {
 	CONF_TYPE_SECURITY_GROUPS, /* names, or `none' */
 	CONF_TYPE_SOURCES,         /* IP addresses, or `none' */
 	CONF_TYPE_WORDS,           /* some of words (bits), or `none' */
+	CONF_TYPE_NOTIFY_URL,      /* http://, https:// or unix:/ */
+	CONF_TYPE_PATH_OR_NONE,    /* the same as PATH; `none' is "" */
 	CONF_TYPE_RESOLVERS,       /* addresses, perhaps with port, or `auto' */
 	/* Key patterns, one struct per line: */
 	CONF_TYPE_INBOUND_RULE,

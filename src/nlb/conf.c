@@ -39,6 +39,7 @@ conf_destroy(struct conf *conf)
 	free(conf->target_groups);
 	free(conf->security_groups);
 	free(conf->prefix_lists);
+	free(conf->notify);
 	free(conf->network_acls);
 	free(conf->bytes);
 	free(conf);

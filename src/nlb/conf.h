@@ -24,6 +24,9 @@
 #define CONF_TARGETS_MAX 3000       /* all groups together: the NLB's quota */
 #define CONF_PATH_MAX 108           /* sun_path, NUL included */
 #define CONF_CHECK_PATH_MAX 1025    /* of HealthCheckPath, NUL included */
+#define CONF_URL_MAX 512            /* of Url, NUL included */
+#define CONF_FILE_PATH_MAX 256      /* of other files, the same */
+#define CONF_NOTIFY_MAX 16          /* sections */
 #define CONF_TEXT_MAX 1100          /* of a value's canonical text, the same */
 /* An NLB node has one address and up to 7 secondary ones. */
 #define CONF_SOURCE_ADDRESSES_MAX 8
@@ -54,6 +57,7 @@ enum conf_flow_log_format {
 	CONF_FLOW_LOG_VPC_FLOW_V2,
 	CONF_FLOW_LOG_NLB,
 };
+enum conf_scheme { CONF_SCHEME_HTTP, CONF_SCHEME_HTTPS, CONF_SCHEME_UNIX };
 enum conf_cross_zone {
 	CONF_CROSS_ZONE_FALSE,
 	CONF_CROSS_ZONE_TRUE,
@@ -230,6 +234,21 @@ struct conf_node {
 	uint32_t resolve_min_s, resolve_max_s; /* bounds of a TTL */
 };
 
+/* Who is told of events. */
+struct conf_notify {
+	char name[CONF_NAME_MAX + 1];
+	char url[CONF_URL_MAX];
+	uint32_t scheme; /* enum conf_scheme */
+	/* HTTP: a DNS name, or an IP address without brackets. */
+	char host[CONF_HOST_MAX + 1];
+	uint16_t port;
+	char path[CONF_URL_MAX]; /* of the socket, or the rest of the URL */
+	uint32_t events;         /* of enum event_class, a bit for each */
+	uint32_t timeout_ms;
+	char ca_file[CONF_FILE_PATH_MAX];     /* "" = the system's */
+	char header_file[CONF_FILE_PATH_MAX]; /* "" = none */
+};
+
 struct conf {
 	struct conf_load_balancer lb;
 	struct conf_node node;
@@ -243,6 +262,8 @@ struct conf {
 	size_t n_prefix_lists;
 	struct conf_network_acl *network_acls;
 	size_t n_network_acls;
+	struct conf_notify *notify;
+	size_t n_notify;
 	char *bytes; /* the file as parsed, for the workers; owned */
 	size_t n_bytes;
 };

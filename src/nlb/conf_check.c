@@ -365,4 +365,5 @@ conf_check(struct conf_parser *p)
 	if (p->sound)
 		conf_check_sources(p);
 	conf_check_client_ip(p);
+	conf_check_notify(p);
 }

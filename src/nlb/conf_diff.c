@@ -344,6 +344,15 @@ pair_network_acls(struct diffing *d, const void *old_one, const void *new_one)
 		d->diff.acls_changed++;
 }
 
+static void
+pair_notify(struct diffing *d, const void *old_one, const void *new_one)
+{
+	if (old_one == NULL || new_one == NULL ||
+	    !sections_equal(
+		d->old_conf, d->new_conf, CONF_NOTIFY, old_one, new_one))
+		d->diff.notify_changed++;
+}
+
 int
 conf_diff(const struct conf *old_conf, const struct conf *new_conf,
     struct conf_diff *out, struct conf_diags *diags)
@@ -364,6 +373,7 @@ conf_diff(const struct conf *old_conf, const struct conf *new_conf,
 	DIFF(target_groups, pair_groups);
 	DIFF(security_groups, pair_security_groups);
 	DIFF(network_acls, pair_network_acls);
+	DIFF(notify, pair_notify);
 #undef DIFF
 	if (d.error == 0)
 		*out = d.diff;
@@ -395,6 +405,7 @@ conf_diff_summary(const struct conf_diff *diff, char *buf, size_t size)
 	    {diff->targets_removed, "target", "removed"},
 	    {diff->rules_changed, "security group", "changed"},
 	    {diff->acls_changed, "network ACL", "changed"},
+	    {diff->notify_changed, "notify section", "changed"},
 	    {diff->node_changed, "other key", "changed"},
 	};
 	size_t used = 0;

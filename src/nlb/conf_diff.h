@@ -17,7 +17,8 @@ struct conf_diff {
 	size_t targets_added, targets_removed;
 	size_t rules_changed; /* security groups whose rules differ */
 	size_t acls_changed;  /* network ACLs whose rules differ */
-	size_t node_changed;  /* reloadable [node]/[load-balancer] keys */
+	size_t notify_changed;
+	size_t node_changed; /* reloadable [node]/[load-balancer] keys */
 };
 
 /*

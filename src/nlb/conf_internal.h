@@ -161,6 +161,12 @@ bool conf_words_set(struct conf_parser *p, const struct conf_attribute *a,
 void conf_words_format(const struct conf *conf, const struct conf_attribute *a,
     const void *base, char *buf, size_t size);
 
+/* CONF_TYPE_NOTIFY_URL; base is the section. */
+bool conf_notify_url_set(struct conf_parser *p, const struct conf_attribute *a,
+    struct conf_span value, void *base);
+/* What no single key of a [notify] section can tell. */
+void conf_check_notify(struct conf_parser *p);
+
 /* `Name=value,Name=value': the values by name, in the order of names. */
 #define CONF_FIELDS_MAX 8
 struct conf_field {

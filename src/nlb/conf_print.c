@@ -195,6 +195,9 @@ conf_print(const struct conf *conf, FILE *out)
 			    g->dns_targets[j].host);
 	}
 	print_section(&pr, CONF_NODE, "", &conf->node);
+	for (size_t i = 0; i < conf->n_notify; i++)
+		print_section(
+		    &pr, CONF_NOTIFY, conf->notify[i].name, &conf->notify[i]);
 	if (fflush(out) != 0 || ferror(out) != 0)
 		return -EIO;
 	return 0;

@@ -143,7 +143,7 @@ report_unknown(
 	    "[%.*s] is no section of nlbd.ini; its kind "
 	    "is one of load-balancer, listener, "
 	    "security-group, network-acl, prefix-list, "
-	    "target-group, node",
+	    "target-group, node, notify",
 	    CONF_SPAN(header));
 	conf_suggestion_hint(&s, d);
 }
@@ -279,6 +279,8 @@ conf_section_base(struct conf *conf, enum conf_section_kind kind, size_t i)
 		return &conf->target_groups[i];
 	case CONF_NODE:
 		return &conf->node;
+	case CONF_NOTIFY:
+		return &conf->notify[i];
 	default:
 		return NULL;
 	}
@@ -368,6 +370,8 @@ conf_sections_create(struct conf_parser *p)
 	    sizeof(conf->network_acls[0]), &conf->n_network_acls);
 	conf->prefix_lists = create_kind(p, CONF_PREFIX_LIST, CONF_SECTIONS_MAX,
 	    sizeof(conf->prefix_lists[0]), &conf->n_prefix_lists);
+	conf->notify = create_kind(p, CONF_NOTIFY, CONF_NOTIFY_MAX,
+	    sizeof(conf->notify[0]), &conf->n_notify);
 	if (p->no_memory)
 		return;
 	set_defaults(p, CONF_LOAD_BALANCER, &conf->lb);

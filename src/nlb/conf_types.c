@@ -322,6 +322,17 @@ set_path(struct conf_parser *p, const struct conf_attribute *a,
 	return take_path(p, a, value, field(a, base), a->size);
 }
 
+static bool
+set_path_or_none(struct conf_parser *p, const struct conf_attribute *a,
+    struct conf_span value, void *base)
+{
+	if (conf_span_is(value, "none")) {
+		((char *)field(a, base))[0] = '\0';
+		return true;
+	}
+	return set_path(p, a, value, base);
+}
+
 static void
 format_text(const struct conf *conf, const struct conf_attribute *a,
     const void *base, char *buf, size_t size)
@@ -522,6 +533,8 @@ static const struct {
     [CONF_TYPE_SECONDS] = {set_number, format_number},
     [CONF_TYPE_CHECK_PORT] = {set_check_port, format_check_port},
     [CONF_TYPE_PATH] = {set_path, format_text},
+    [CONF_TYPE_PATH_OR_NONE] = {set_path_or_none, format_name},
+    [CONF_TYPE_NOTIFY_URL] = {conf_notify_url_set, format_text},
     [CONF_TYPE_HTTP_CODES] = {set_http_codes, format_http_codes},
     [CONF_TYPE_LISTEN_ADDRESS] = {set_listen_address, format_listen_address},
     [CONF_TYPE_ADDRESS_PORT] = {set_address_port, format_address_port},

@@ -75,6 +75,33 @@ event_of_state(enum target_state state)
 						    : EVENT_TARGET_UNAVAILABLE;
 }
 
+uint32_t
+event_class(const char *code)
+{
+	static const struct {
+		const char *prefix;
+		uint32_t class;
+	} classes[] = {
+	    {"target-", EVENT_CLASS_TARGET_HEALTH},
+	    {"fail-open-", EVENT_CLASS_FAIL_OPEN},
+	    {"standby-", EVENT_CLASS_FAIL_OPEN},
+	    {"reload-", EVENT_CLASS_RELOAD},
+	    {"change-applied", EVENT_CLASS_RELOAD},
+	    {"worker", EVENT_CLASS_WORKER},
+	    {"name", EVENT_CLASS_NAME},
+	    {"serving", EVENT_CLASS_NODE},
+	    {"stop-", EVENT_CLASS_NODE},
+	    {"node-", EVENT_CLASS_NODE},
+	    {"listener-", EVENT_CLASS_NODE},
+	};
+
+	for (size_t i = 0; i < sizeof(classes) / sizeof(classes[0]); i++)
+		if (strncmp(code, classes[i].prefix,
+			strlen(classes[i].prefix)) == 0)
+			return classes[i].class;
+	return 0;
+}
+
 void
 event_log(enum event event, const char *fmt, ...)
 {

@@ -7,6 +7,7 @@
 #define NLB_EVENT_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/log.h"
 #include "nlb/reason.h"
@@ -227,7 +228,16 @@
 	    "an address of SourceAddresses cannot be used")                    \
 	X(SOURCE_PORTS_EXHAUSTED, "source-ports-exhausted", WARNING,           \
 	    "c327c7f2dae8460095ce1283b7295217",                                \
-	    "no source port towards a target is free")
+	    "no source port towards a target is free")                         \
+	X(NOTIFY_FAILED, "notify-failed", WARNING,                             \
+	    "95cadcffcb8447208606ba63f2826f54",                                \
+	    "a receiver of a [notify] section cannot be told of events")       \
+	X(NOTIFY_RECOVERED, "notify-recovered", NOTICE,                        \
+	    "82547bc495b94491a51f13b81fea70d3",                                \
+	    "a receiver of events takes them again")                           \
+	X(NOTIFY_DROPPED, "notify-dropped", WARNING,                           \
+	    "29aa09a5d2f2404bbc55f51bd08d915e",                                \
+	    "a receiver is too slow: events for it are dropped")
 
 enum event {
 #define X(suffix, code, level, id, meaning) EVENT_##suffix,
@@ -235,6 +245,18 @@ enum event {
 #undef X
 	    EVENT_COUNT
 };
+
+/* What a [notify] section may be told of: bits, in the order of its words. */
+enum event_class {
+	EVENT_CLASS_TARGET_HEALTH = 1 << 0,
+	EVENT_CLASS_FAIL_OPEN = 1 << 1,
+	EVENT_CLASS_RELOAD = 1 << 2,
+	EVENT_CLASS_WORKER = 1 << 3,
+	EVENT_CLASS_NAME = 1 << 4,
+	EVENT_CLASS_NODE = 1 << 5,
+};
+/* The class of an event, by its code; 0 = of none. */
+uint32_t event_class(const char *code);
 
 /* An unknown value gives "unknown". */
 const char *event_code(enum event event);

@@ -156,6 +156,20 @@ static const struct advice advice[EVENT_COUNT] = {
     [EVENT_SOURCE_PORTS_EXHAUSTED] =
 	{"More flows to one target than there are source ports.",
 	    "`nlbctl explain port-allocation`."},
+    [EVENT_NOTIFY_FAILED] =
+	{"The receiver is down, does not answer within TimeoutSeconds, or "
+	 "answers with an error: the sentence says which.\n"
+	 "Its certificate is not signed by CaFile, or by whom the system "
+	 "trusts.\n"
+	 "HeaderFile cannot be read by the user of nlbd.",
+	    "Try the Url by hand, with curl, as the user of nlbd.\n"
+	    "Flows and health checks notice nothing; it is tried again by "
+	    "itself."},
+    [EVENT_NOTIFY_DROPPED] =
+	{"The receiver takes events more slowly than they come, or not at "
+	 "all.",
+	    "`nlbctl explain notify-failed`.\n"
+	    "Let it be told of less with Events."},
 };
 
 struct explanation

@@ -166,6 +166,15 @@ each_name(
 	names_each(d->names, fn, arg);
 }
 
+static void
+each_receiver(void *owner,
+    void (*fn)(void *arg, const struct admin_receiver *r), void *arg)
+{
+	struct daemon *d = owner;
+
+	notifications_each(d->notifications, fn, arg);
+}
+
 const char *
 daemon_listener_name(void *owner, uint16_t slot)
 {
@@ -202,6 +211,7 @@ daemon_fill_ops(struct daemon *d, struct admin_ops *ops)
 	    .former_targets = former_targets,
 	    .peaks = peaks,
 	    .each_name = each_name,
+	    .each_receiver = each_receiver,
 	    .listener_name = daemon_listener_name,
 	    .target_group_name = daemon_target_group_name,
 	    .list_flows = daemon_list_flows,

@@ -288,6 +288,10 @@ daemon_apply_config(struct daemon *d, struct conf *conf,
 		event_log(EVENT_OUT_OF_MEMORY,
 		    "out of memory for DNS names: some are not "
 		    "resolved");
+	if (notifications_follow(d->notifications, conf) < 0)
+		event_log(EVENT_OUT_OF_MEMORY,
+		    "out of memory for [notify] sections: some are not told "
+		    "of events");
 	conf_destroy(old);
 	send_config_to_all(d);
 	return 0;

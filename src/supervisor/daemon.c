@@ -322,6 +322,14 @@ fail(int code, const char *what, int rc)
 	return code;
 }
 
+static void
+on_watched_entry(void *arg, const struct log_entry *entry)
+{
+	struct daemon *d = arg;
+
+	notifications_tell(d->notifications, entry);
+}
+
 static int
 make_parts(struct daemon *d, const struct conf *conf)
 {
@@ -347,8 +355,12 @@ make_parts(struct daemon *d, const struct conf *conf)
 	if (rc == 0)
 		rc = checker_create(&d->loop, d, on_check_started,
 		    on_check_result, &d->checker);
+	if (rc == 0)
+		rc = notifications_create(
+		    &d->loop, d->start_wall_ms, &d->notifications);
 	if (rc < 0)
 		return rc;
+	log_set_watcher(on_watched_entry, d);
 	daemon_fill_ops(d, &d->admin_ops);
 	registry_init(&d->registry, d->sb, d->checker, end_flows_of_target, d);
 	traffic_init(&d->traffic, d->sb, daemon_now_ms(d));
@@ -447,6 +459,8 @@ clean_up(struct daemon *d)
 	daemon_finish_reloads(d);
 	daemon_finish_flows(d);
 	names_destroy(d->names);
+	log_set_watcher(NULL, NULL);
+	notifications_destroy(d->notifications);
 	if (d->checker != NULL)
 		checker_destroy(d->checker);
 	if (d->workers.list != NULL)

@@ -21,6 +21,7 @@
 #include "supervisor/config_file.h"
 #include "supervisor/flow_log.h"
 #include "supervisor/names.h"
+#include "supervisor/notifications.h"
 #include "supervisor/passed.h"
 #include "supervisor/registry.h"
 #include "supervisor/sockets.h"
@@ -122,6 +123,7 @@ struct daemon {
 	struct traffic traffic;
 	struct names *names;
 	struct checker *checker;
+	struct notifications *notifications;
 	struct admin_ops admin_ops;
 	struct events events; /* of the log */
 	struct history history;

@@ -87,6 +87,15 @@ fake_each_name(
 		fn(arg, &fake->names[i]);
 }
 
+static void
+fake_each_receiver(void *owner,
+    void (*fn)(void *arg, const struct admin_receiver *r), void *arg)
+{
+	struct admin_fake *fake = owner;
+
+	fn(arg, &fake->receiver);
+}
+
 static const char *
 fake_listener_name(void *owner, uint16_t slot)
 {
@@ -385,6 +394,7 @@ admin_fake_init(struct admin_fake *fake, uint64_t now_ms)
 	    .former_targets = fake_former_targets,
 	    .peaks = fake_peaks,
 	    .each_name = fake_each_name,
+	    .each_receiver = fake_each_receiver,
 	    .listener_name = fake_listener_name,
 	    .target_group_name = fake_target_group_name,
 	    .list_flows = fake_list_flows,
@@ -394,6 +404,11 @@ admin_fake_init(struct admin_fake *fake, uint64_t now_ms)
 	    .check = fake_check,
 	    .change = fake_change,
 	};
+	fake->receiver = (struct admin_receiver){.name = "alerts",
+	    .error = "",
+	    .n_sent = 5,
+	    .n_failed = 2,
+	    .n_dropped = 1};
 	fake->accept = true;
 	fake->verdict_text = "1 listener, 2 target groups, 4 targets";
 	fill_conf(fake);

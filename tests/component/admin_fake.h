@@ -28,6 +28,7 @@ struct admin_fake {
 	struct admin_status status;
 	struct admin_worker workers[2];
 	struct admin_listener shown_listeners[2];
+	struct admin_receiver receiver;
 	struct target health[FAKE_TARGETS];
 	struct admin_target targets[FAKE_TARGETS];
 	struct latency check_latency[FAKE_TARGETS];

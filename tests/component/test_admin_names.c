@@ -1,5 +1,5 @@
 /*
- * The admin interface: targets by DNS name.
+ * The admin interface: targets by DNS name, and receivers of events.
  */
 #include <stdio.h>
 
@@ -103,6 +103,24 @@ a_group_whose_names_are_not_resolved_is_failing(void **state)
 	expect_problem(f, "failing", "Add a Target line");
 }
 
+static void
+a_receiver_that_cannot_be_told_is_a_problem(void **state)
+{
+	struct admin_fixture *f = *state;
+	json_t *root, *want;
+
+	assert_i64(ask(f, "GET /v1/status", &root), 200);
+	want = json_pack("{s:s, s:n, s:i, s:i, s:i, s:i}", "name", "alerts",
+	    "error", "waiting", 0, "sent", 5, "failed", 2, "dropped", 1);
+	assert_true(json_equal(
+	    json_array_get(json_object_get(root, "receivers"), 0), want));
+	json_decref(want);
+	json_decref(root);
+	f->fake.receiver.error = "HTTP 500";
+	expect_problem(f, "degraded",
+	    "Notify alerts cannot be told of events: HTTP 500. ");
+}
+
 #define TEST(name)                       \
 	cmocka_unit_test_setup_teardown( \
 	    name, admin_fixture_setup, admin_fixture_teardown)
@@ -114,6 +132,7 @@ main(void)
 	    TEST(names_are_shown_in_status_and_target_health),
 	    TEST(troubles_of_names_are_problems),
 	    TEST(a_group_whose_names_are_not_resolved_is_failing),
+	    TEST(a_receiver_that_cannot_be_told_is_a_problem),
 	};
 
 	return cmocka_run_group_tests(admin_names, NULL, NULL);

@@ -304,6 +304,20 @@ the_format_is_what_was_asked_for(void **state)
 	    metrics_content_type(true), "application/openmetrics-text");
 }
 
+static void
+what_became_of_notifications_shows_for_each_receiver(void **state)
+{
+	const char *text = page(*state, false);
+
+	expect_line(text,
+	    "nlbd_notifications_total{notify=\"alerts\",result=\"sent\"} 5");
+	expect_line(text,
+	    "nlbd_notifications_total{notify=\"alerts\",result=\"failed\"} 2");
+	expect_line(text,
+	    "nlbd_notifications_total{notify=\"alerts\",result=\"dropped\"} "
+	    "1");
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int
@@ -315,6 +329,7 @@ main(void)
 	    TEST(every_series_is_there_from_the_start),
 	    TEST(histograms_count_upwards),
 	    TEST(the_config_and_its_reloads_show),
+	    TEST(what_became_of_notifications_shows_for_each_receiver),
 	    TEST(open_metrics_differs_where_it_must),
 	    TEST(no_series_stands_twice_and_families_are_whole),
 	    cmocka_unit_test(labels_are_escaped),

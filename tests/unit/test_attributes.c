@@ -264,12 +264,17 @@ with_defaults_given(char *sample)
 	size_t size = 0;
 	FILE *out = open_memstream(&text, &size);
 	int kind = CONF_SECTION_KINDS;
+	bool in_section = true; /* and not in one that is commented out */
 
 	for (char *line = strtok(sample, "\n"); line != NULL;
 	     line = strtok(NULL, "\n")) {
 		const struct conf_attribute *a = attribute_of_line(line, &kind);
-		bool give =
-		    a != NULL && line[0] == ';' && a->default_value != NULL;
+		bool give;
+
+		if (line[0] == '[' || strncmp(line, ";[", 2) == 0)
+			in_section = line[0] == '[';
+		give = in_section && a != NULL && line[0] == ';' &&
+		       a->default_value != NULL;
 
 		fprintf(out, "%s\n", give ? line + 1 : line);
 	}

@@ -55,6 +55,8 @@ each_change_is_counted_as_what_it_is(void **state)
 	    {"Target.a = Id=10.0.0.1\n", "Target.z = Id=10.0.0.1,Port=587\n",
 		"nothing changed"},
 	    {"Inbound.x", "Inbound.y", "nothing changed"},
+	    {"Workers = 2\n", "Workers = 2\n[notify n]\nUrl = unix:/n\n",
+		"1 notify section changed"},
 	    {"Target.a = Id=10.0.0.1\n", "Target.a = Id=10.0.0.1,MaxFlows=5\n",
 		"1 target group changed"},
 	    {"Target.a = Id=10.0.0.1\n",

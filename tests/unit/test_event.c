@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "nlb/attributes.h"
 #include "nlb/event.h"
 #include "support/expect.h"
 
@@ -76,6 +77,49 @@ every_state_of_a_target_is_an_event(void **state)
 	    "target-unavailable");
 }
 
+/* The words of Events, in their order, are the classes' bits. */
+static void
+events_have_the_class_that_their_word_means(void **state)
+{
+	static const struct {
+		enum event event;
+		const char *word;
+	} cases[] = {
+	    {EVENT_TARGET_UNHEALTHY, "target-health"},
+	    {EVENT_TARGET_DEREGISTERED, "target-health"},
+	    {EVENT_FAIL_OPEN_BEGAN, "fail-open"},
+	    {EVENT_STANDBY_ENDED, "fail-open"},
+	    {EVENT_RELOAD_ACCEPTED, "reload"},
+	    {EVENT_RELOAD_REJECTED, "reload"},
+	    {EVENT_CHANGE_APPLIED, "reload"},
+	    {EVENT_WORKER_KILLED, "worker"},
+	    {EVENT_WORKERS_NOT_STOPPING, "worker"},
+	    {EVENT_NAME_UNRESOLVED, "name"},
+	    {EVENT_NAMES_NOT_APPLIED, "name"},
+	    {EVENT_NODE_DRAINED, "node"},
+	    {EVENT_STOP_DRAINING, "node"},
+	    {EVENT_SERVING, "node"},
+	    {EVENT_LISTENER_PAUSED, "node"},
+	};
+	const struct conf_attribute *a =
+	    conf_attribute_find(CONF_NOTIFY, "Events", strlen("Events"));
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		uint32_t class = event_class(event_code(cases[i].event));
+		unsigned bit = 0;
+
+		assert_true(class != 0);
+		while ((class & 1u << bit) == 0)
+			bit++;
+		assert_str(a->words[bit], cases[i].word);
+	}
+	/* A receiver's own trouble is no news for receivers. */
+	assert_u64(event_class(event_code(EVENT_NOTIFY_FAILED)), 0);
+	assert_u64(event_class(event_code(EVENT_NOTIFY_DROPPED)), 0);
+	assert_u64(event_class("unknown"), 0);
+}
+
 static void
 unknown_events_have_names_too(void **state)
 {
@@ -122,6 +166,30 @@ events_are_logged_with_what_they_are_about(void **state)
 	log_set_sink(NULL, NULL);
 }
 
+/* Whoever is to be told hears what LogLevel leaves out, and nothing without a
+ * code. */
+static void
+a_watcher_hears_events_whatever_the_level(void **state)
+{
+	struct kept logged = {.n = 0}, heard = {.n = 0};
+
+	(void)state;
+	log_set_level(LOG_LEVEL_ERROR);
+	log_set_sink(keep, &logged);
+	log_set_watcher(keep, &heard);
+	event_log(EVENT_TARGET_HEALTHY, "well");
+	log_error("of no kind");
+	assert_u64(heard.n, 1);
+	assert_str(heard.text, "well");
+	assert_u64(logged.n, 1);
+	assert_str(logged.text, "of no kind");
+	log_set_watcher(NULL, NULL);
+	event_log(EVENT_TARGET_HEALTHY, "well");
+	assert_u64(heard.n, 1);
+	log_set_sink(NULL, NULL);
+	log_set_level(LOG_LEVEL_INFO);
+}
+
 int
 main(void)
 {
@@ -130,6 +198,8 @@ main(void)
 	    cmocka_unit_test(message_ids_stay),
 	    cmocka_unit_test(events_are_found_by_their_code),
 	    cmocka_unit_test(every_state_of_a_target_is_an_event),
+	    cmocka_unit_test(events_have_the_class_that_their_word_means),
+	    cmocka_unit_test(a_watcher_hears_events_whatever_the_level),
 	    cmocka_unit_test(unknown_events_have_names_too),
 	    cmocka_unit_test(events_are_logged_with_what_they_are_about),
 	};
