@@ -32,15 +32,6 @@ end_style(const char *reason)
 	return is_fin ? STYLE_PLAIN : STYLE_WARN;
 }
 
-/* "10:02:03" of a time; the day shows in JSON. */
-static const char *
-clock_of(const char *time)
-{
-	const char *clock = strchr(time, 'T');
-
-	return clock == NULL ? time : clock + 1;
-}
-
 static void
 print_began(const struct output *out, const json_t *f)
 {
@@ -74,10 +65,9 @@ static void
 print_flow(const struct output *out, const json_t *f)
 {
 	const char *what = show_text(f, "what");
-	char clock[9];
+	char clock[SHOW_CLOCK_SIZE];
 
-	snprintf(clock, sizeof(clock), "%s", clock_of(show_text(f, "time")));
-	output_styled(out, STYLE_PLAIN, ROW_BEGIN, clock, what,
+	output_styled(out, STYLE_PLAIN, ROW_BEGIN, show_clock(f, clock), what,
 	    show_text(f, "client"), show_text(f, "listener"),
 	    show_text(f, "target"));
 	if (strcmp(what, "ended") == 0)

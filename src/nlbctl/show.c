@@ -42,6 +42,16 @@ show_address(const json_t *object, char *buf, size_t size)
 	return buf;
 }
 
+const char *
+show_clock(const json_t *object, char buf[SHOW_CLOCK_SIZE])
+{
+	const char *time = show_text(object, "time");
+	const char *clock = strchr(time, 'T');
+
+	snprintf(buf, SHOW_CLOCK_SIZE, "%s", clock == NULL ? time : clock + 1);
+	return buf;
+}
+
 enum style
 show_state_style(const char *state)
 {

@@ -28,6 +28,10 @@ bool show_bool(const json_t *object, const char *key);
 /* "10.0.0.1:587", "[fd00::1]:587" from an address and a port member. */
 const char *show_address(const json_t *object, char *buf, size_t size);
 
+#define SHOW_CLOCK_SIZE 9
+/* "10:02:03" of the member time; the day shows in JSON. */
+const char *show_clock(const json_t *object, char buf[SHOW_CLOCK_SIZE]);
+
 /* The colour of a target's state. */
 enum style show_state_style(const char *state);
 /* "5", or "5 of 10" where the target has a MaxFlows. */

@@ -364,13 +364,15 @@ static void
 show_events(const json_t *list, size_t max, const struct output *out)
 {
 	size_t n = json_array_size(list);
+	char clock[SHOW_CLOCK_SIZE];
 
 	for (size_t i = n > max ? n - max : 0; i < n; i++) {
 		const json_t *event = json_array_get(list, i);
 
-		output_styled(out, STYLE_DIM, "%s", show_text(event, "time"));
-		output_styled(out, STYLE_PLAIN, " %s: %s",
-		    show_text(event, "priority"), show_text(event, "message"));
+		output_styled(out, STYLE_DIM, "%s", show_clock(event, clock));
+		output_styled(out, STYLE_PLAIN, " %s %s: %s",
+		    show_text(event, "priority"), show_text(event, "code"),
+		    show_text(event, "message"));
 		fputc('\n', out->file);
 	}
 }

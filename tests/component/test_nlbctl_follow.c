@@ -328,6 +328,45 @@ following_flows_says_what_was_lost_on_either_way(void **state)
 	assert_contains(f->err, ": FlowLog in nlbd.ini has all that ended\n");
 }
 
+/* ---- top -------------------------------------------------------------- */
+
+static void
+a_second_passes(struct admin_fake *fake, int n)
+{
+	(void)n;
+	fake->status.uptime_ms += 1000;
+	sb_add(&fake->scoreboard->blocks[0].listeners[0].new_flows, 5);
+}
+
+static void
+live(struct admin_fake *fake)
+{
+	add_events(fake, 1);
+	between_questions(fake, a_second_passes);
+}
+
+static void
+top_without_a_terminal_writes_frames(void **state)
+{
+	struct nlbctl_fixture *f = *state;
+
+	nlbctl_start_server(f, live);
+	assert_i64(nlbctl_run_words(f, "top -n 1"), EX_OK);
+	assert_contains(f->out, "smtp-submission is OK, zone healthy, up ");
+	assert_contains(f->out, "\ninternal-smtp  10.20.0.25:587   healthy");
+	assert_contains(f->out, "\n10:00:00 notice serving: event 1\n");
+	assert_contains(f->out, "\nflows: 3 active, 5.0/s new, 0.0/s rejected");
+	assert_null(strchr(f->out, '\033'));
+	assert_i64(nlbctl_run_words(f, "top -n 2 -i 1 -o json"), EX_OK);
+	assert_contains(f->out, "\"load_balancer\":\"smtp-submission\"");
+	assert_contains(strchr(f->out, '\n'), "\"new_flows\":5.0,");
+	assert_str(f->err, "");
+	nlbctl_stop_server(f);
+	assert_i64(nlbctl_run_words(f, "top -n 1"), EX_UNAVAILABLE);
+	assert_contains(f->err, "nlbctl: cannot reach nlbd");
+	assert_str(f->out, "");
+}
+
 #define TEST(name) \
 	cmocka_unit_test_setup_teardown(name, nlbctl_setup, nlbctl_teardown)
 
@@ -341,6 +380,7 @@ main(void)
 	    TEST(following_says_what_it_lost),
 	    TEST(following_knows_another_nlbd_by_its_start),
 	    TEST(following_nobody_ends_at_once),
+	    TEST(top_without_a_terminal_writes_frames),
 	    TEST(flows_show_as_they_begin_and_end),
 	    TEST(followed_flows_are_those_asked_for),
 	    TEST(following_flows_says_what_was_lost_on_either_way),

@@ -43,7 +43,7 @@ def top(nlbd):
 def test_the_screen_shows_what_happens(network, nlbd, echo, top):
     screen = top("-i", "1")
     for part in ("is OK", "zone zone-a healthy", "10.20.0.11:2525  healthy",
-                 "last reload none", "serving", "notice: "):
+                 "last reload none", "serving", "notice serving: "):
         screen.wait_text(part)
     sessions(network, nlbd.address, 100)
     screen.wait_text("connect p50 0.")
@@ -51,7 +51,7 @@ def test_the_screen_shows_what_happens(network, nlbd, echo, top):
     screen.wait_text("10.20.0.11:2525  unhealthy")
     screen.wait_text("is DEGRADED")
     screen.wait_text("! 1 of 3 targets")
-    screen.wait_text("10.20.0.11:2525 of group smtp is unhealthy")
+    screen.wait_text("warning target-unhealthy: target 10.20.0.11:2525")
     assert "\x1b[1;31munhealthy\x1b[0m".encode() in screen.raw
     screen.press("s")
     screen.wait_text("sort: state")

@@ -35,7 +35,7 @@ frame(void)
 	root = json_pack("{s:s, s:s, s:s, s:i, s:i, s:[s, s], s:{s:s, s:b},"
 			 " s:{s:s, s:s, s:{s:s}}, s:{s:f, s:n}, s:{s:f, s:f},"
 			 " s:o, s:[{s:i, s:i, s:s, s:i, s:i, s:f, s:f}],"
-			 " s:[{s:s, s:s, s:s}]}",
+			 " s:[{s:s, s:s, s:s, s:s}]}",
 	    "time", "2026-08-01T10:02:03Z", "load_balancer", "mail", "health",
 	    "degraded", "uptime_seconds", 192, "active_flows", 1234, "problems",
 	    "target 10.0.0.2 is\033[31m down", "more", "zone", "name", "zone-a",
@@ -45,7 +45,8 @@ frame(void)
 	    "p99_ms", 12.0, "targets", targets, "workers", "index", 0, "pid",
 	    812, "state", "serving", "active_flows", 9, "max_flows", 9800,
 	    "cpu_percent", 12.5, "loop_lag_p99_ms", 1.5, "events", "time",
-	    "2026-08-01T10:00:00Z", "priority", "notice", "message", "hello");
+	    "2026-08-01T10:00:00Z", "priority", "notice", "code", "serving",
+	    "message", "hello");
 	assert_non_null(root);
 	return root;
 }
@@ -102,7 +103,7 @@ everything_stands_there_when_there_is_room(void **state)
 	    "WORKER  PID  STATE         FLOWS  CPU %  LOOP LAG P99\n"
 	    "     0  812  serving  9 of 9,800   12.5       1.50 ms\n"
 	    "\n"
-	    "2026-08-01T10:00:00Z notice: hello\n");
+	    "10:00:00 notice serving: hello\n");
 	free(text);
 }
 
