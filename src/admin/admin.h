@@ -156,6 +156,8 @@ struct admin_ops {
 	 * was not asked for a while. */
 	const struct flow_ring *(*watch_flows)(void *owner);
 	int (*reload)(void *owner, admin_verdict_cb cb, void *arg);
+	/* Has the program's file take over, once that accepts the config. */
+	int (*upgrade)(void *owner, admin_verdict_cb cb, void *arg);
 	/* Reads and checks the config file again, changes nothing. */
 	int (*check)(void *owner, admin_verdict_cb cb, void *arg);
 	/* Changes the config in force, and the file unless runtime_only. Sets

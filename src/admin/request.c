@@ -169,6 +169,16 @@ handle_reload(struct admin_request *request)
 }
 
 static void
+handle_upgrade(struct admin_request *request)
+{
+	const struct admin_ops *ops = request->admin->ops;
+
+	request->op_pending = true;
+	admin_op_started(
+	    request, ops->upgrade(ops->owner, on_verdict, request));
+}
+
+static void
 handle_check(struct admin_request *request)
 {
 	const struct admin_ops *ops = request->admin->ops;
@@ -214,6 +224,7 @@ static const struct admin_route routes[] = {
     /* It reads a file for everyone who asks, and shows lines of it. */
     {"GET", "/v1/check", handle_check, {NULL}, true},
     {"POST", "/v1/reload", handle_reload, {NULL}, true},
+    {"POST", "/v1/upgrade", handle_upgrade, {NULL}, true},
     {"POST", "/v1/drain-node", admin_handle_drain_node, {NULL}, true},
     {"POST", "/v1/undrain-node", admin_handle_undrain_node, {NULL}, true},
 };

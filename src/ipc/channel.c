@@ -366,6 +366,12 @@ channel_try_send(
 	return send_packet(c->fd, &header, payload, NULL, 0);
 }
 
+int
+channel_fd(const struct channel *c)
+{
+	return c->fd;
+}
+
 size_t
 channel_queued(const struct channel *c)
 {

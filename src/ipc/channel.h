@@ -122,6 +122,8 @@ int channel_send(struct channel *c, enum channel_type type, const void *payload,
  * queued. */
 int channel_try_send(struct channel *c, enum channel_type type,
     const void *payload, size_t size);
+/* To hand it to another program of this process. */
+int channel_fd(const struct channel *c);
 size_t channel_queued(const struct channel *c); /* messages waiting */
 
 #endif

@@ -29,6 +29,11 @@
 	    "stopping now: the flows that are left are reset")                 \
 	X(STOPPED, "stopped", NOTICE, "82289bc7e71f40db9ed96c3b6f992336",      \
 	    "nlbd has ended")                                                  \
+	X(UPGRADE_BEGUN, "upgrade-begun", NOTICE,                              \
+	    "36ae9fbf2e984ca5a556dc3d8fab7f63",                                \
+	    "a new binary accepts the config and is started")                  \
+	X(UPGRADED, "upgraded", NOTICE, "063677b9978a4660afa0a7a9a86fda8e",    \
+	    "a new binary has taken over")                                     \
 	X(UPGRADE_REFUSED, "upgrade-refused", WARNING,                         \
 	    "f54d334f4d4e48b7ac8f1a87959c4911",                                \
 	    "a new binary does not take over")                                 \

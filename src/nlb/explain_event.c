@@ -12,8 +12,10 @@ static const struct advice advice[EVENT_COUNT] = {
 	    "Do what the sentence says, check with `nlbctl doctor`, and start "
 	    "it again."},
     [EVENT_UPGRADE_REFUSED] =
-	{"The new binary cannot take over from the one that runs.",
-	    "Restart nlbd: its flows have DrainTimeoutSeconds to end."},
+	{"The new binary does not accept the config, or cannot be run.\n"
+	 "nlbd is starting or stopping.",
+	    "Run the new binary with --check-config and the config file, "
+	    "then `nlbctl upgrade` again. The program that runs serves on."},
     [EVENT_SERVING_LOCK_FAILED] =
 	{"The lock beside the admin socket cannot be taken.",
 	    "See that nothing else runs on this AdminSocket.\n"

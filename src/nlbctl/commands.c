@@ -322,6 +322,14 @@ const struct command commands[] = {
 	.table_path = "/v1/reload",
 	.show = show_verdict,
     },
+    {
+	.verb = "upgrade",
+	.help = "lets a new program file take over, in place",
+	.method = "POST",
+	.json_path = "/v1/upgrade",
+	.table_path = "/v1/upgrade",
+	.show = show_verdict,
+    },
 };
 const size_t n_commands = sizeof(commands) / sizeof(commands[0]);
 

@@ -218,6 +218,7 @@ daemon_fill_ops(struct daemon *d, struct admin_ops *ops)
 	    .watch_flows = daemon_watch_flows,
 	    .drain_node = drain_node,
 	    .reload = daemon_reload,
+	    .upgrade = upgrade_start,
 	    .check = daemon_check,
 	    .change = daemon_change,
 	};

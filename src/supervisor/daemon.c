@@ -62,6 +62,7 @@ announce_serving(struct daemon *d)
 	int rc = lock_set_serving(d->lock_fd);
 
 	daemon_set_state(d, DAEMON_SERVING);
+	former_tell(&d->former, CHANNEL_DRAIN);
 	if (rc < 0)
 		event_log(EVENT_SERVING_LOCK_FAILED,
 		    "cannot take the serving lock: %s; workers of a "
@@ -90,13 +91,21 @@ on_worker_ready(void *owner, struct worker_process *w, uint64_t generation)
 }
 
 static void
+end_if_all_gone(struct daemon *d)
+{
+	if (d->state >= DAEMON_DRAINING && workers_alive(&d->workers) == 0 &&
+	    d->former.n == 0)
+		uv_stop(&d->loop);
+}
+
+static void
 on_worker_gone(void *owner, struct worker_process *w, bool all_gone)
 {
 	struct daemon *d = owner;
 
 	daemon_worker_lost(d, w);
 	if (all_gone)
-		uv_stop(&d->loop);
+		end_if_all_gone(d);
 }
 
 static void
@@ -148,6 +157,8 @@ on_tick(uv_timer_t *timer)
 	daemon_settle_reloads(d);
 	daemon_settle_flows(d);
 	daemon_watch_tick(d);
+	former_reap(&d->former);
+	end_if_all_gone(d);
 }
 
 /* Nothing when no worker responds: what restarting a worker does not repair, a
@@ -172,6 +183,7 @@ on_stop_grace(uv_timer_t *timer)
 	    "%u workers did not stop in time: killed",
 	    workers_alive(&d->workers));
 	workers_kill(&d->workers);
+	former_kill(&d->former);
 }
 
 static void
@@ -183,6 +195,7 @@ stop_now(struct daemon *d, const char *why)
 	event_log(EVENT_STOP_FORCED, "stopping now: %s; %llu flows are reset",
 	    why, (unsigned long long)scoreboard_active_flows(d->sb));
 	workers_stop(&d->workers);
+	former_tell(&d->former, CHANNEL_STOP);
 	uv_timer_start(&d->drain_deadline, on_stop_grace, STOP_GRACE_MS, 0);
 }
 
@@ -205,9 +218,8 @@ drain(struct daemon *d)
 	 * go now, so that the last close ends the listening. */
 	workers_drain(&d->workers);
 	sockets_close(&d->sockets);
-	if (workers_alive(&d->workers) == 0)
-		uv_stop(&d->loop);
-	else
+	end_if_all_gone(d);
+	if (workers_alive(&d->workers) > 0 || d->former.n > 0)
 		uv_timer_start(&d->drain_deadline, on_drain_deadline,
 		    (uint64_t)d->conf->node.drain_timeout_s * 1000, 0);
 }
@@ -260,11 +272,8 @@ on_reopen(uv_signal_t *signal, int number)
 static void
 on_upgrade(uv_signal_t *signal, int number)
 {
-	(void)signal;
 	(void)number;
-	event_log(EVENT_UPGRADE_REFUSED,
-	    "SIGUSR2 (upgrade) is not implemented yet: restart nlbd "
-	    "to run a new binary");
+	(void)upgrade_start(signal->data, NULL, NULL);
 }
 
 static int
@@ -281,6 +290,8 @@ start_signals(struct daemon *d)
 	    {SIGUSR2, on_upgrade},
 	};
 
+	sigset_t none;
+
 	/* A reader that is gone, a log as large as RLIMIT_FSIZE allows: the
 	 * write says so. */
 	signal(SIGPIPE, SIG_IGN);
@@ -295,6 +306,9 @@ start_signals(struct daemon *d)
 		if (rc < 0)
 			return rc;
 	}
+	/* What came during an upgrade has waited. */
+	sigemptyset(&none);
+	(void)sigprocmask(SIG_SETMASK, &none, NULL);
 	return 0;
 }
 
@@ -370,7 +384,9 @@ make_parts(struct daemon *d, const struct conf *conf)
 	uv_timer_init(&d->loop, &d->drain_deadline);
 	uv_timer_init(&d->loop, &d->watchdog);
 	d->tick.data = d->hup_delay.data = d->drain_deadline.data = d;
-	d->watchdog.data = d;
+	uv_timer_init(&d->loop, &d->upgrade.timer);
+	d->watchdog.data = d->upgrade.timer.data = d;
+	upgrade_take_workers(d);
 	return 0;
 }
 
@@ -424,6 +440,7 @@ start(struct daemon *d, struct conf *conf)
 		return EXIT_CODE_CANNOT_BIND;
 	}
 	passed_close_rest(&d->passed);
+	upgrade_take_health(d);
 	return serve(d);
 }
 
@@ -458,6 +475,7 @@ clean_up(struct daemon *d)
 	/* Nobody hears the answers any more, but requests wait for them. */
 	daemon_finish_reloads(d);
 	daemon_finish_flows(d);
+	upgrade_finish(d);
 	names_destroy(d->names);
 	log_set_watcher(NULL, NULL);
 	notifications_destroy(d->notifications);
@@ -465,11 +483,13 @@ clean_up(struct daemon *d)
 		checker_destroy(d->checker);
 	if (d->workers.list != NULL)
 		workers_fini(&d->workers);
+	former_fini(&d->former);
 	for (int i = 0; i < 3; i++) /* close callbacks may close more */
 		uv_run(&d->loop, UV_RUN_NOWAIT);
 	uv_walk(&d->loop, close_handle, NULL);
 	uv_run(&d->loop, UV_RUN_DEFAULT);
 	uv_loop_close(&d->loop);
+	free(d->config_path);
 	registry_fini(&d->registry);
 	traffic_fini(&d->traffic);
 	sockets_close(&d->sockets);
@@ -514,8 +534,12 @@ daemon_main(const struct daemon_options *options)
 	TAILQ_INIT(&d.reload_waiters);
 	TAILQ_INIT(&d.flows_waiters);
 	TAILQ_INIT(&d.registry.targets);
-	if (passed_collect(&d.passed, PASSED_FIRST_FD) < 0)
+	former_init(&d.former);
+	d.config_path = strdup(options->config_path);
+	if (d.config_path == NULL ||
+	    passed_collect(&d.passed, PASSED_FIRST_FD) < 0)
 		return fail(EXIT_CODE_OS, "sockets that were passed", -ENOMEM);
+	upgrade_begin(&d);
 	d.sockets.passed = &d.passed;
 	rc = daemon_read_config(&d, &conf, &diags);
 	conf_diags_print(&diags, options->config_path, stderr);

@@ -20,12 +20,14 @@
 #include "nlb/conf.h"
 #include "supervisor/config_file.h"
 #include "supervisor/flow_log.h"
+#include "supervisor/former.h"
 #include "supervisor/names.h"
 #include "supervisor/notifications.h"
 #include "supervisor/passed.h"
 #include "supervisor/registry.h"
 #include "supervisor/sockets.h"
 #include "supervisor/traffic.h"
+#include "supervisor/upgrade.h"
 #include "supervisor/workers.h"
 
 /* sysexits(3), as nlbd(8) lists them. */
@@ -93,6 +95,7 @@ struct daemon {
 	enum daemon_state state;
 	bool drained; /* by nlbctl drain-node: out of DNS, still serving */
 	struct daemon_options options;
+	char *config_path; /* as in options, for an exec */
 	char admin_path[CONF_PATH_MAX];
 	char lock_path[CONF_PATH_MAX + 8];
 	int lock_fd, admin_fd;
@@ -119,6 +122,8 @@ struct daemon {
 	int sb_fd;
 	struct sockets sockets;
 	struct workers workers;
+	struct former_workers former;
+	struct upgrade upgrade;
 	struct registry registry;
 	struct traffic traffic;
 	struct names *names;

@@ -110,6 +110,21 @@ passed_collect(struct passed_sockets *p, int first_fd)
 	return 0;
 }
 
+int
+passed_add(struct passed_sockets *p, int fd, bool own)
+{
+	const char *names = "";
+	struct passed_socket *list =
+	    reallocarray(p->list, p->n + 1, sizeof(*list));
+
+	if (list == NULL)
+		return -ENOMEM;
+	p->list = list;
+	collect_one(&list[p->n], fd, &names);
+	list[p->n++].own = own;
+	return 0;
+}
+
 static bool
 is_at(const struct passed_socket *s, const struct addr *a)
 {
@@ -122,6 +137,15 @@ passed_has(const struct passed_sockets *p, const struct addr *a)
 	for (size_t i = 0; p != NULL && i < p->n; i++)
 		if (is_at(&p->list[i], a))
 			return true;
+	return false;
+}
+
+bool
+passed_is_own(const struct passed_sockets *p, const struct addr *a)
+{
+	for (size_t i = 0; p != NULL && i < p->n; i++)
+		if (is_at(&p->list[i], a))
+			return p->list[i].own;
 	return false;
 }
 
@@ -148,12 +172,14 @@ passed_take(
 }
 
 int
-passed_take_unix(struct passed_sockets *p, const char *path)
+passed_take_unix(struct passed_sockets *p, const char *path, bool *own)
 {
 	for (size_t i = 0; i < p->n; i++)
 		if (p->list[i].fd != -1 && p->list[i].path[0] != '\0' &&
-		    strcmp(p->list[i].path, path) == 0)
+		    strcmp(p->list[i].path, path) == 0) {
+			*own = p->list[i].own;
 			return take(&p->list[i]);
+		}
 	return -1;
 }
 
@@ -184,7 +210,8 @@ passed_close_rest(struct passed_sockets *p)
 	for (size_t i = 0; i < p->n; i++) {
 		if (p->list[i].fd == -1)
 			continue;
-		warn(&p->list[i]);
+		if (!p->list[i].own)
+			warn(&p->list[i]);
 		close(p->list[i].fd);
 	}
 	free(p->list);

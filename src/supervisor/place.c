@@ -32,15 +32,16 @@ static int
 take_admin_socket(struct daemon *d)
 {
 	char why[512];
+	bool own = false;
 
 	d->lock_fd = lock_acquire(d->lock_path, why, sizeof(why));
 	if (d->lock_fd < 0) {
 		event_log(EVENT_START_FAILED, "%s", why);
 		return EXIT_CODE_CANNOT_BIND;
 	}
-	d->admin_fd = passed_take_unix(&d->passed, d->admin_path);
-	d->admin_is_passed = d->admin_fd >= 0;
-	if (!d->admin_is_passed)
+	d->admin_fd = passed_take_unix(&d->passed, d->admin_path, &own);
+	d->admin_is_passed = d->admin_fd >= 0 && !own;
+	if (d->admin_fd < 0)
 		d->admin_fd = admin_socket_open(d->admin_path);
 	if (d->admin_fd >= 0)
 		return EXIT_CODE_OK;

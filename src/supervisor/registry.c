@@ -255,6 +255,21 @@ registry_check_result(struct registry *r, uint16_t slot,
 }
 
 void
+registry_was_healthy(struct registry *r, const char *group,
+    const struct addr *a, uint64_t now_ms)
+{
+	struct registered_target *t;
+
+	TAILQ_FOREACH (t, &r->targets, entry) {
+		enum target_state before = t->health.state;
+
+		if (addr_equal(&t->addr, a) && strcmp(t->group, group) == 0 &&
+		    target_report(&t->health, &t->rules, PROBE_SUCCESS, now_ms))
+			on_state_changed(r, t, before, "");
+	}
+}
+
+void
 registry_connect_failed(
     struct registry *r, uint16_t slot, uint64_t connected, uint64_t now_ms)
 {

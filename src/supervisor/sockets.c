@@ -349,6 +349,28 @@ adopt_set(struct socket_set *set, uint32_t n_workers,
 	return begin_listening(set, conf, lc);
 }
 
+/* Those of the program before an upgrade, whose workers have them as well. If
+ * it had more workers, what is left over is closed by the last of those. */
+static int
+take_over_set(struct socket_set *set, uint32_t n_workers,
+    struct passed_sockets *passed, const struct conf *conf,
+    const struct conf_listener *lc)
+{
+	size_t n = passed_take(passed, &set->bound, set->fds, n_workers);
+	int more;
+
+	while (passed_take(passed, &set->bound, &more, 1) == 1)
+		close(more);
+	for (size_t i = n; i < n_workers; i++) {
+		set->fds[i] = bind_socket(&set->bound, true);
+		if (set->fds[i] < 0)
+			return set->fds[i];
+	}
+	set->n_distinct = n_workers;
+	set->dropped_before = sockets_dropped(set);
+	return begin_listening(set, conf, lc);
+}
+
 /* Another name for the same address: what waits in the queues is kept. */
 static int
 inherit_set(
@@ -459,6 +481,9 @@ prepare_set(struct sockets *out, const struct conf *conf,
 	old = find_address(current, &bound);
 	if (old != NULL)
 		rc = inherit_set(set, out->n_workers, old);
+	else if (passed_is_own(current->passed, &bound))
+		rc = take_over_set(
+		    set, out->n_workers, current->passed, conf, lc);
 	else if (passed_has(current->passed, &bound))
 		rc = adopt_set(set, out->n_workers, current->passed, conf, lc);
 	else

@@ -143,6 +143,12 @@ fake_reload(void *owner, admin_verdict_cb cb, void *arg)
 }
 
 static int
+fake_upgrade(void *owner, admin_verdict_cb cb, void *arg)
+{
+	return fake_verdict_op(owner, cb, arg);
+}
+
+static int
 fake_check(void *owner, admin_verdict_cb cb, void *arg)
 {
 	struct admin_fake *fake = owner;
@@ -401,6 +407,7 @@ admin_fake_init(struct admin_fake *fake, uint64_t now_ms)
 	    .watch_flows = fake_watch_flows,
 	    .drain_node = fake_drain_node,
 	    .reload = fake_reload,
+	    .upgrade = fake_upgrade,
 	    .check = fake_check,
 	    .change = fake_change,
 	};

@@ -511,18 +511,6 @@ worker_that_does_not_stop_is_killed_after_a_grace_time(void **state)
 	assert_i64(daemon_wait_exit(f), 0);
 }
 
-static void
-sigusr2_says_that_it_does_nothing(void **state)
-{
-	struct daemon_fixture *f = *state;
-
-	daemon_write_config(f, "");
-	daemon_start(f);
-	daemon_signal(f, SIGUSR2);
-	daemon_wait_log(f, "restart nlbd");
-	assert_i64(daemon_request(f, "GET", "/v1/status", NULL), 200);
-}
-
 /* The supervisor is gone: its worker serves on; the next one takes over. */
 static void
 killed_supervisor_is_followed_by_one_on_the_same_port(void **state)
@@ -582,7 +570,6 @@ main(int argc, char **argv)
 	    DAEMON_TEST(drain_timeout_resets_the_flows_left),
 	    DAEMON_TEST(second_signal_stops_at_once),
 	    DAEMON_TEST(worker_that_does_not_stop_is_killed_after_a_grace_time),
-	    DAEMON_TEST(sigusr2_says_that_it_does_nothing),
 	    DAEMON_TEST(killed_supervisor_is_followed_by_one_on_the_same_port),
 	};
 

@@ -229,6 +229,7 @@ each_is_found_by_its_own_address(void **state)
 	uint16_t port = free_port();
 	struct addr a;
 	int fds[4];
+	bool own = true;
 
 	assert_i64(addr_parse_ip("127.0.0.1", &a), 0);
 	a.port = port;
@@ -243,8 +244,8 @@ each_is_found_by_its_own_address(void **state)
 	assert_true((fcntl(fds[0], F_GETFD) & FD_CLOEXEC) != 0);
 	assert_true((fcntl(fds[0], F_GETFL) & O_NONBLOCK) != 0);
 	assert_false(passed_has(&f->passed, &a));
-	assert_i64(passed_take_unix(&f->passed, "/nowhere"), -1);
-	fds[1] = passed_take_unix(&f->passed, path);
+	assert_i64(passed_take_unix(&f->passed, "/nowhere", &own), -1);
+	fds[1] = passed_take_unix(&f->passed, path, &own);
 	assert_i64(fds[1], FIRST + 2);
 	close(fds[0]);
 	close(fds[1]);

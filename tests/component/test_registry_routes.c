@@ -130,6 +130,24 @@ no_passive_checks_where_failures_may_be_the_clients(void **state)
 	assert_i64(target(f, 0)->health.state, TARGET_UNHEALTHY);
 }
 
+static void
+healthy_before_an_upgrade_is_healthy_at_once(void **state)
+{
+	struct fixture *f = *state;
+	struct addr one;
+
+	assert_i64(addr_parse("10.0.0.1:25", &one), 0);
+	apply(f, 0, ACTIVE "Target.two = Id=10.0.0.2\n", "");
+	registry_was_healthy(&f->registry, "b", &one, 10);
+	assert_i64(target(f, 0)->health.state, TARGET_INITIAL);
+	registry_was_healthy(&f->registry, "a", &one, 10);
+	assert_i64(target(f, 0)->health.state, TARGET_HEALTHY);
+	assert_i64(target(f, 1)->health.state, TARGET_INITIAL);
+	assert_u64(flags(f, f->slots[0]), SB_ROUTABLE);
+	assert_u64(flags(f, f->slots[1]), 0);
+	assert_u64(target(f, 0)->check_results[PROBE_SUCCESS], 0);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int
@@ -141,6 +159,7 @@ main(void)
 	    TEST(reload_makes_a_standby_target_active_without_a_health_reset),
 	    TEST(connects_that_fail_in_a_row_take_a_target_out_at_once),
 	    TEST(no_passive_checks_where_failures_may_be_the_clients),
+	    TEST(healthy_before_an_upgrade_is_healthy_at_once),
 	};
 
 	return cmocka_run_group_tests(registry_routes, NULL, NULL);

@@ -205,8 +205,8 @@ def test_nlbd_is_not_root_and_can_read_its_file(machine, nlbd):
 
 def test_upgrade_leaves_flows_alone_and_the_operator_takes_over(
         network, machine, nlbd):
-    """As README.Debian says: the old version serves on, then its supervisor
-    is killed and its workers keep their flows."""
+    """As README.Debian says: the old version serves on, then the new one takes
+    over and the workers of the old one keep their flows."""
     machine.done("nlbctl", "wait", "target-in-service", "--timeout", "19")
     machine.pretend_systemd()
     old = set(nlbd.pids())
@@ -228,9 +228,11 @@ def test_upgrade_leaves_flows_alone_and_the_operator_takes_over(
         flow.send(b"as before")
         assert flow.recv_exactly(9) == b"as before"
 
-        nlbd.process.signal(signal.SIGKILL)
-        nlbd.replace_dead_supervisor()
-        wait_until(nlbd.ready, 20, "the new version serves")
+        old = set(nlbd.worker_pids().values())
+        machine.done("nlbctl", "upgrade")
+        wait_until(lambda: nlbd.ready()
+                   and not old & set(nlbd.worker_pids().values()), 20,
+                   "the new version serves")
         flow.send(b"and after")
         assert flow.recv_exactly(9) == b"and after"
         with connect(network.client, SUBMISSION) as fresh:

@@ -18,12 +18,11 @@ pytestmark = pytest.mark.quick
 FILE_SIZE = 4096
 FLOWS = 200
 SESSIONS = 300
-# Those that a supervisor and a worker have no use for. (SIGUSR2 asks for an
-# upgrade, and is answered.)
-STRAY = ("SIGPIPE", "SIGCHLD", "SIGURG", "SIGWINCH", "SIGUSR1", "SIGUSR2",
-         "SIGCONT", "SIGXFSZ")
+# Those that a supervisor and a worker have no use for.
+STRAY = ("SIGPIPE", "SIGCHLD", "SIGURG", "SIGWINCH", "SIGUSR1", "SIGCONT",
+         "SIGXFSZ")
 # To a worker alone: the supervisor decides over its life.
-STRAY_WORKER = (*STRAY, "SIGTERM", "SIGINT", "SIGHUP")
+STRAY_WORKER = (*STRAY, "SIGTERM", "SIGINT", "SIGHUP", "SIGUSR2")
 ECHO = TARGET4[:1]
 
 

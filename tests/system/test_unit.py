@@ -118,6 +118,18 @@ def test_log_is_reopened_after_a_rotation(network, postfix, nlbd):
     wait_until(nlbd.flow_log, 10, "a line in the new flow log")
 
 
+def test_upgrade_within_the_sandbox(network, postfix, nlbd):
+    former = set(nlbd.worker_pids().values())
+    nlbd.ctl_done("upgrade")
+    wait_until(lambda: nlbd.ready()
+               and not former & set(nlbd.worker_pids().values()), 20,
+               "the new program serves", poll_s=0.05)
+    status = process_status(nlbd.process.pid)
+    assert int(status["CapPrm"], 16) == BIND
+    assert status["Seccomp"] == "2"
+    submit(network, postfix, nlbd, "after-the-upgrade")
+
+
 def test_service_manager_hears_ready_watchdog_and_stopping(nlbd):
     assert nlbd.heard("READY=1", 10)
     assert nlbd.heard("WATCHDOG=1", 20)
