@@ -1,12 +1,14 @@
 /*
  * What health checkers ask: is nlbd alive, does it take flows, and is this
  * zone fit to stand in DNS (Route 53 takes 2xx for yes)? 200 is yes, 503 is
- * no, and the body says why. And the operator's word on it.
+ * no, and the body says why. And the operator's word on it, and to receivers.
  */
 #include "admin/server.h"
 
 #include <stdlib.h>
 #include <string.h>
+
+#include "nlb/event.h"
 
 static void
 find_serving(void *arg, const struct admin_worker *w)
@@ -117,4 +119,14 @@ void
 admin_handle_undrain_node(struct admin_request *request)
 {
 	set_drained(request, false);
+}
+
+/* Who listens to events hears it: each receiver of a [notify] section. */
+void
+admin_handle_notify_test(struct admin_request *request)
+{
+	event_log(EVENT_NOTIFY_TEST,
+	    "a test of the receivers of events: nothing has happened");
+	admin_answer(
+	    request, MHD_HTTP_OK, json_pack("{s:b}", "logged", (int)true));
 }

@@ -227,6 +227,7 @@ static const struct admin_route routes[] = {
     {"POST", "/v1/upgrade", handle_upgrade, {NULL}, true},
     {"POST", "/v1/drain-node", admin_handle_drain_node, {NULL}, true},
     {"POST", "/v1/undrain-node", admin_handle_undrain_node, {NULL}, true},
+    {"POST", "/v1/notify-test", admin_handle_notify_test, {NULL}, true},
 };
 
 const struct admin_route *

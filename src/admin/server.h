@@ -178,6 +178,7 @@ void admin_handle_readyz(struct admin_request *request);
 void admin_handle_zone_health(struct admin_request *request);
 void admin_handle_drain_node(struct admin_request *request);
 void admin_handle_undrain_node(struct admin_request *request);
+void admin_handle_notify_test(struct admin_request *request);
 
 /* page.c */
 void admin_handle_page(struct admin_request *request);

@@ -90,6 +90,7 @@ event_class(const char *code)
 	    {"worker", EVENT_CLASS_WORKER},
 	    {"name", EVENT_CLASS_NAME},
 	    {"serving", EVENT_CLASS_NODE},
+	    {"notify-test", UINT32_MAX},
 	    {"stop-", EVENT_CLASS_NODE},
 	    {"node-", EVENT_CLASS_NODE},
 	    {"listener-", EVENT_CLASS_NODE},

@@ -234,6 +234,9 @@
 	X(SOURCE_PORTS_EXHAUSTED, "source-ports-exhausted", WARNING,           \
 	    "c327c7f2dae8460095ce1283b7295217",                                \
 	    "no source port towards a target is free")                         \
+	X(NOTIFY_TEST, "notify-test", NOTICE,                                  \
+	    "a4a7ac7ebab540b2ad169757e512d54b",                                \
+	    "a test of the receivers, by nlbctl notify-test")                  \
 	X(NOTIFY_FAILED, "notify-failed", WARNING,                             \
 	    "95cadcffcb8447208606ba63f2826f54",                                \
 	    "a receiver of a [notify] section cannot be told of events")       \
@@ -260,7 +263,7 @@ enum event_class {
 	EVENT_CLASS_NAME = 1 << 4,
 	EVENT_CLASS_NODE = 1 << 5,
 };
-/* The class of an event, by its code; 0 = of none. */
+/* The class of an event, by its code; 0 = of none, all bits = of each. */
 uint32_t event_class(const char *code);
 
 /* An unknown value gives "unknown". */

@@ -258,6 +258,11 @@ const struct command commands[] = {
 	.params = {{"undo", NULL, "undo", COMMAND_FLAG, "back into DNS"}},
     },
     {
+	.verb = "notify-test",
+	.help = "tells the receivers of events something",
+	.run = verb_notify_test,
+    },
+    {
 	.verb = "init",
 	.help = "writes a first configuration file",
 	.run = verb_init,

@@ -15,6 +15,7 @@ int verb_explain(const struct command_run *run);
 int verb_health(const struct command_run *run);
 int verb_wait(const struct command_run *run);
 int verb_drain_node(const struct command_run *run);
+int verb_notify_test(const struct command_run *run);
 int verb_import_aws(const struct command_run *run);
 int verb_init(const struct command_run *run);
 int verb_doctor(const struct command_run *run);

@@ -264,6 +264,22 @@ a_drained_node_leaves_dns_and_comes_back(void **state)
 	assert_contains(f->err, "nlbctl: cannot reach nlbd");
 }
 
+static void
+a_test_of_receivers_shows_how_each_took_it(void **state)
+{
+	struct nlbctl_fixture *f = *state;
+
+	/* Nobody listens to the fake's events: its receiver stays as it was. */
+	nlbctl_start_server(f, NULL);
+	assert_i64(nlbctl_run_words(f, "notify-test"), EX_TEMPFAIL);
+	assert_str(f->out, "alerts: not told; see Events\n");
+	assert_i64(nlbctl_run_words(f, "notify-test -o json"), EX_TEMPFAIL);
+	assert_contains(f->out, "\"name\": \"alerts\"");
+	nlbctl_stop_server(f);
+	assert_i64(nlbctl_run_words(f, "notify-test"), EX_UNAVAILABLE);
+	assert_contains(f->err, "nlbctl: cannot reach nlbd");
+}
+
 /* The text of a file, malloc; NULL when there is none. */
 static char *
 read_text(const char *path)
@@ -404,6 +420,7 @@ main(void)
 	    TEST(wait_knows_draining_from_deregistered),
 	    TEST(wait_for_a_daemon_that_does_not_come_ends_too),
 	    TEST(a_drained_node_leaves_dns_and_comes_back),
+	    TEST(a_test_of_receivers_shows_how_each_took_it),
 	};
 
 	return cmocka_run_group_tests(nlbctl_verbs, NULL, NULL);

@@ -158,6 +158,20 @@ def test_an_error_of_the_receiver_is_tried_again(start_nlbd, echo, hook):
     assert counts(nlbd, "alerts") == {"sent": 1, "failed": 0, "dropped": 0}
 
 
+def test_the_operator_tries_the_receivers(start_nlbd, echo, hook):
+    nlbd = start_nlbd(sections(alerts={"Url": hook.url, "Events": "worker"}))
+    done = nlbd.ctl_raw("notify-test")
+    assert (done.returncode, done.stdout) == (0, "alerts: told\n")
+    hook.wait_event("notify-test")
+    hook.status = 404
+    done = nlbd.ctl_raw("notify-test")
+    assert (done.returncode, done.stdout) == (75, "alerts: HTTP 404\n")
+    nlbd.write(sections())
+    assert reload(nlbd) == 0
+    done = nlbd.ctl_raw("notify-test")
+    assert done.returncode == 65 and "[notify NAME]" in done.stderr
+
+
 def test_the_receivers_certificate_is_verified(network, start_nlbd, echo,
                                                tmp_path):
     own = Certificate(tmp_path, "own", ADDRESS)

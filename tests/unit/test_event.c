@@ -118,6 +118,7 @@ events_have_the_class_that_their_word_means(void **state)
 	assert_u64(event_class(event_code(EVENT_NOTIFY_FAILED)), 0);
 	assert_u64(event_class(event_code(EVENT_NOTIFY_DROPPED)), 0);
 	assert_u64(event_class("unknown"), 0);
+	assert_u64(event_class(event_code(EVENT_NOTIFY_TEST)), UINT32_MAX);
 }
 
 static void
