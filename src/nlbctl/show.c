@@ -31,6 +31,21 @@ show_bool(const json_t *object, const char *key)
 	return json_is_true(json_object_get(object, key));
 }
 
+void
+show_health(const json_t *root, const struct output *out)
+{
+	const char *health = show_text(root, "health");
+
+	output_styled(out, STYLE_BOLD, "%s", show_text(root, "load_balancer"));
+	fputs(" is ", out->file);
+	if (strcmp(health, "ok") == 0)
+		output_styled(out, STYLE_GOOD, "OK");
+	else if (strcmp(health, "degraded") == 0)
+		output_styled(out, STYLE_WARN, "DEGRADED");
+	else
+		output_styled(out, STYLE_BAD, "FAILING");
+}
+
 const char *
 show_address(const json_t *object, char *buf, size_t size)
 {

@@ -32,6 +32,8 @@ const char *show_address(const json_t *object, char *buf, size_t size);
 /* "10:02:03" of the member time; the day shows in JSON. */
 const char *show_clock(const json_t *object, char buf[SHOW_CLOCK_SIZE]);
 
+/* "NAME is OK", of an answer that has load_balancer and health. */
+void show_health(const json_t *root, const struct output *out);
 /* The colour of a target's state. */
 enum style show_state_style(const char *state);
 /* "5", or "5 of 10" where the target has a MaxFlows. */

@@ -23,17 +23,9 @@
 static void
 show_headline(const json_t *root, const struct output *out)
 {
-	const char *health = show_text(root, "health");
 	size_t n = json_array_size(json_object_get(root, "problems"));
 
-	output_styled(out, STYLE_BOLD, "%s", show_text(root, "load_balancer"));
-	fputs(" is ", out->file);
-	if (strcmp(health, "ok") == 0)
-		output_styled(out, STYLE_GOOD, "OK");
-	else if (strcmp(health, "degraded") == 0)
-		output_styled(out, STYLE_WARN, "DEGRADED");
-	else
-		output_styled(out, STYLE_BAD, "FAILING");
+	show_health(root, out);
 	if (n > 0)
 		fprintf(out->file, ": %zu problem%s, see below", n,
 		    n == 1 ? "" : "s");

@@ -71,22 +71,14 @@ milliseconds(const json_t *object, const char *key, char *buf)
 /* ---- the head --------------------------------------------------------- */
 
 static void
-show_health(const json_t *frame, const struct output *out)
+show_headline(const json_t *frame, const struct output *out)
 {
-	const char *health = show_text(frame, "health");
 	const json_t *zone = json_object_get(frame, "zone");
 	const char *zone_name =
 	    json_string_value(json_object_get(zone, "name"));
 	char up[FORMAT_STRLEN];
 
-	output_styled(out, STYLE_BOLD, "%s", show_text(frame, "load_balancer"));
-	fputs(" is ", out->file);
-	if (strcmp(health, "ok") == 0)
-		output_styled(out, STYLE_GOOD, "OK");
-	else if (strcmp(health, "degraded") == 0)
-		output_styled(out, STYLE_WARN, "DEGRADED");
-	else
-		output_styled(out, STYLE_BAD, "FAILING");
+	show_health(frame, out);
 	if (show_bool(frame, "stopping"))
 		output_styled(out, STYLE_WARN, " (stopping)");
 	if (show_bool(frame, "drained"))
@@ -469,7 +461,7 @@ top_show(
 		show_help(out);
 		return 0;
 	}
-	show_health(frame, out);
+	show_headline(frame, out);
 	show_rates(frame, out);
 	show_config(frame, out);
 	show_problem(frame, out);

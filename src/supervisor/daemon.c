@@ -59,6 +59,7 @@ on_worker_spawned(void *owner, struct worker_process *w)
 static void
 announce_serving(struct daemon *d)
 {
+	char text[64];
 	int rc = lock_set_serving(d->lock_fd);
 
 	daemon_set_state(d, DAEMON_SERVING);
@@ -68,8 +69,8 @@ announce_serving(struct daemon *d)
 		    "cannot take the serving lock: %s; workers of a "
 		    "former supervisor will not make way",
 		    strerror(-rc));
-	event_log(EVENT_SERVING, "serving %zu listeners with %u workers",
-	    d->sockets.n, d->workers.n);
+	event_log(
+	    EVENT_SERVING, "%s", daemon_serving_text(d, text, sizeof(text)));
 	daemon_notify_ready(d);
 }
 

@@ -200,6 +200,8 @@ void daemon_settle_reloads(struct daemon *d);
 void daemon_finish_reloads(struct daemon *d);
 /* READY=1 to the service manager, with what is being served. */
 void daemon_notify_ready(const struct daemon *d);
+/* "serving 2 listeners with 1 worker"; returns buf. */
+const char *daemon_serving_text(const struct daemon *d, char *buf, size_t size);
 
 /* change.c */
 int daemon_change(void *owner, const struct conf_change *wanted,

@@ -89,13 +89,23 @@ first_error(
 	return buf;
 }
 
+const char *
+daemon_serving_text(const struct daemon *d, char *buf, size_t size)
+{
+	snprintf(buf, size, "serving %zu listener%s with %u worker%s",
+	    d->sockets.n, d->sockets.n == 1 ? "" : "s", d->workers.n,
+	    d->workers.n == 1 ? "" : "s");
+	return buf;
+}
+
 void
 daemon_notify_ready(const struct daemon *d)
 {
+	char serving[64];
 	char status[sizeof(d->last_reload_text) + 96];
-	int n = snprintf(status, sizeof(status),
-	    "serving %zu listeners with %u workers, config generation %llu",
-	    d->sockets.n, d->workers.n, (unsigned long long)d->generation);
+	int n = snprintf(status, sizeof(status), "%s, config generation %llu",
+	    daemon_serving_text(d, serving, sizeof(serving)),
+	    (unsigned long long)d->generation);
 
 	if (d->last_reload == ADMIN_VERDICT_REJECTED)
 		snprintf(status + n, sizeof(status) - (size_t)n,

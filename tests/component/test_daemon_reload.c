@@ -512,7 +512,7 @@ service_manager_is_told_of_each_step(void **state)
 
 	start(f);
 	assert_notice(fd, "READY=1\n",
-	    "STATUS=serving 1 listeners with 1 workers, config generation 1");
+	    "STATUS=serving 1 listener with 1 worker, config generation 1");
 	daemon_write_config(f, second_listener(f));
 	daemon_signal(f, SIGHUP);
 	assert_notice(fd, "RELOADING=1\n", "MONOTONIC_USEC=");

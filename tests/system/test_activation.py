@@ -158,4 +158,4 @@ def test_systemd_says_it_as_we_read_it(network, health, echo):
             assert early.recv_exactly(GREETING).startswith(b"220 ")
         nlbd.wait_healthy(2)
         assert sessions(network, (FRONT4, PORT), 50).failed == {}
-        nlbd.process.wait_line("serving 1 listeners with 2 workers", 10)
+        nlbd.process.wait_line("serving 1 listener with 2 workers", 10)
