@@ -94,6 +94,7 @@ event_class(const char *code)
 	    {"stop-", EVENT_CLASS_NODE},
 	    {"node-", EVENT_CLASS_NODE},
 	    {"listener-", EVENT_CLASS_NODE},
+	    {"upgrade", EVENT_CLASS_NODE},
 	};
 
 	for (size_t i = 0; i < sizeof(classes) / sizeof(classes[0]); i++)

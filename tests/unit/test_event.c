@@ -99,6 +99,7 @@ events_have_the_class_that_their_word_means(void **state)
 	    {EVENT_NODE_DRAINED, "node"},
 	    {EVENT_STOP_DRAINING, "node"},
 	    {EVENT_SERVING, "node"},
+	    {EVENT_UPGRADED, "node"},
 	    {EVENT_LISTENER_PAUSED, "node"},
 	};
 	const struct conf_attribute *a =
