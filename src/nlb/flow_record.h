@@ -36,6 +36,11 @@ struct flow_record {
 };
 #define FLOW_SLOT_NONE UINT16_MAX
 
+/* Which struct flow_record a program knows: after an upgrade the workers of the
+ * program before speak to a new one. Raise the number with any change of a
+ * field's meaning or place. */
+#define FLOW_RECORD_LAYOUT ((1u << 16) | (unsigned)sizeof(struct flow_record))
+
 const char *flow_state_name(enum flow_state state);
 
 /* What the record knows by number. NULL = not known. */

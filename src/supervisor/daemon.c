@@ -535,7 +535,7 @@ daemon_main(const struct daemon_options *options)
 	TAILQ_INIT(&d.reload_waiters);
 	TAILQ_INIT(&d.flows_waiters);
 	TAILQ_INIT(&d.registry.targets);
-	former_init(&d.former);
+	former_init(&d.former, daemon_take_former_records, &d);
 	d.config_path = strdup(options->config_path);
 	if (d.config_path == NULL ||
 	    passed_collect(&d.passed, PASSED_FIRST_FD) < 0)

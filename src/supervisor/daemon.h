@@ -220,6 +220,9 @@ void daemon_finish_flows(struct daemon *d);
 /* watch.c */
 void daemon_take_flow_records(
     struct daemon *d, const struct channel_message *m);
+/* Of a worker of the program before an upgrade: for the flow log alone. */
+void daemon_take_former_records(
+    void *owner, const struct flow_record *r, size_t n);
 const struct flow_ring *daemon_watch_flows(void *owner);
 /* A worker is new: it is told, too. */
 void daemon_watch_worker(struct daemon *d, struct worker_process *w);

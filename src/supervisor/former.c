@@ -8,24 +8,40 @@
 
 struct former_worker {
 	TAILQ_ENTRY(former_worker) entry;
-	pid_t pid;
+	struct former_workers *fw;
+	pid_t pid;               /* 0: it has exited */
 	struct channel *channel; /* NULL: it closed its end */
+	unsigned layout;
 };
 
 void
-former_init(struct former_workers *fw)
+former_init(struct former_workers *fw,
+    void (*on_records)(void *, const struct flow_record *, size_t), void *owner)
 {
+	*fw = (struct former_workers){.on_records = on_records, .owner = owner};
 	TAILQ_INIT(&fw->list);
-	fw->n = 0;
 }
 
-/* Its slots are those of another scoreboard: what it says of flows cannot be
- * told from other flows any more. Read all the same, so that none is stuck. */
+/* All but the records is of another scoreboard and config. Read all the same,
+ * so that none is stuck. */
 static void
 on_message(void *arg, struct channel_message *m)
 {
-	(void)arg;
-	(void)m;
+	struct former_worker *f = arg;
+
+	if (m->type == CHANNEL_FLOW_RECORDS && f->layout == FLOW_RECORD_LAYOUT)
+		f->fw->on_records(f->fw->owner, m->payload,
+		    m->size / sizeof(struct flow_record));
+}
+
+static void
+forget(struct former_workers *fw, struct former_worker *f)
+{
+	if (f->channel != NULL)
+		channel_close(f->channel);
+	TAILQ_REMOVE(&fw->list, f, entry);
+	fw->n--;
+	free(f);
 }
 
 static void
@@ -35,18 +51,22 @@ on_channel_closed(void *arg)
 
 	channel_close(f->channel);
 	f->channel = NULL;
+	if (f->pid == 0)
+		forget(f->fw, f);
 }
 
 int
-former_add(
-    struct former_workers *fw, uv_loop_t *loop, pid_t pid, int channel_fd)
+former_add(struct former_workers *fw, uv_loop_t *loop, pid_t pid,
+    int channel_fd, unsigned layout)
 {
 	struct former_worker *f = calloc(1, sizeof(*f));
 	int rc;
 
 	if (f == NULL)
 		return -ENOMEM;
+	f->fw = fw;
 	f->pid = pid;
+	f->layout = layout;
 	rc = channel_open(
 	    loop, channel_fd, on_message, on_channel_closed, f, &f->channel);
 	if (rc < 0) {
@@ -74,17 +94,8 @@ former_kill(struct former_workers *fw)
 	struct former_worker *f;
 
 	TAILQ_FOREACH (f, &fw->list, entry)
-		(void)kill(f->pid, SIGKILL);
-}
-
-static void
-forget(struct former_workers *fw, struct former_worker *f)
-{
-	if (f->channel != NULL)
-		channel_close(f->channel);
-	TAILQ_REMOVE(&fw->list, f, entry);
-	fw->n--;
-	free(f);
+		if (f->pid != 0)
+			(void)kill(f->pid, SIGKILL);
 }
 
 void
@@ -92,20 +103,25 @@ former_reap(struct former_workers *fw)
 {
 	struct former_worker *f, *next;
 
-	TAILQ_FOREACH_SAFE (f, &fw->list, entry, next)
-		if (waitpid(f->pid, NULL, WNOHANG) != 0)
+	TAILQ_FOREACH_SAFE (f, &fw->list, entry, next) {
+		if (f->pid != 0 && waitpid(f->pid, NULL, WNOHANG) != 0)
+			f->pid = 0;
+		if (f->pid == 0 && f->channel == NULL)
 			forget(fw, f);
+	}
 }
 
 void
 former_each(struct former_workers *fw,
-    void (*fn)(void *arg, pid_t pid, const struct channel *channel), void *arg)
+    void (*fn)(
+	void *arg, pid_t pid, const struct channel *channel, unsigned layout),
+    void *arg)
 {
 	struct former_worker *f;
 
 	TAILQ_FOREACH (f, &fw->list, entry)
 		if (f->channel != NULL)
-			fn(arg, f->pid, f->channel);
+			fn(arg, f->pid, f->channel, f->layout);
 }
 
 void

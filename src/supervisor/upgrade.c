@@ -4,7 +4,7 @@
  *
  *   own FD, passed FD     a listening socket; the service manager's
  *   admin FD, admin-passed FD
- *   worker PID FD         a worker, and the channel to it
+ *   worker PID LAYOUT FD  a worker, its flow records, the channel to it
  *   healthy GROUP ADDRESS
  *   drained 1             by nlbctl drain-node
  */
@@ -79,11 +79,12 @@ leave_fd(struct leaving *l, const char *kind, int fd)
 }
 
 static void
-leave_worker(void *arg, pid_t pid, const struct channel *channel)
+leave_worker(
+    void *arg, pid_t pid, const struct channel *channel, unsigned layout)
 {
-	char kind[32];
+	char kind[64];
 
-	snprintf(kind, sizeof(kind), "worker %d", (int)pid);
+	snprintf(kind, sizeof(kind), "worker %d %u", (int)pid, layout);
 	leave_fd(arg, kind, channel_fd(channel));
 }
 
@@ -134,7 +135,8 @@ leave_all(struct daemon *d)
 		const struct worker_process *w = &d->workers.list[i];
 
 		if (w->process != NULL && w->channel != NULL)
-			leave_worker(&l, w->process->pid, w->channel);
+			leave_worker(&l, w->process->pid, w->channel,
+			    FLOW_RECORD_LAYOUT);
 	}
 	former_each(&d->former, leave_worker, &l);
 	leave_health(&l, d);
@@ -387,11 +389,12 @@ static void
 take_worker(struct daemon *d, const char *rest)
 {
 	int pid, fd;
+	unsigned layout;
 
-	if (sscanf(rest, "%d %d", &pid, &fd) != 2)
+	if (sscanf(rest, "%d %u %d", &pid, &layout, &fd) != 3)
 		return;
 	(void)fcntl(fd, F_SETFD, FD_CLOEXEC);
-	if (former_add(&d->former, &d->loop, pid, fd) < 0)
+	if (former_add(&d->former, &d->loop, pid, fd, layout) < 0)
 		close(fd); /* it serves on, and drains by the lock */
 }
 

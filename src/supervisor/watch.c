@@ -3,6 +3,8 @@
  * follow the flows. Workers report more than the log needs only while somebody
  * asks, and a while longer.
  */
+#include <string.h>
+
 #include "supervisor/daemon.h"
 
 #define WATCH_MS 10000
@@ -23,6 +25,54 @@ daemon_take_flow_records(struct daemon *d, const struct channel_message *m)
 		if (d->flows_watched)
 			flow_ring_add(&d->flow_ring, &r[i], listener, group);
 	}
+}
+
+/* Slots of a program before are not ours: where the flow went says what they
+ * were, as far as the config in force still has it. */
+static const char *
+listener_at(const struct daemon *d, const struct addr *local)
+{
+	const char *any = NULL;
+
+	for (size_t i = 0; i < d->sockets.n; i++) {
+		const struct socket_set *set = &d->sockets.sets[i];
+
+		if (addr_equal(&set->bound, local))
+			return set->name;
+		if (set->bound.port == local->port &&
+		    addr_is_unspecified(&set->bound))
+			any = set->name;
+	}
+	return any;
+}
+
+/* NULL where several groups have the target. */
+static const char *
+target_group_at(const struct daemon *d, const struct addr *where)
+{
+	const struct registered_target *t;
+	const char *group = NULL;
+
+	TAILQ_FOREACH (t, &d->registry.targets, entry) {
+		if (!addr_equal(&t->addr, where))
+			continue;
+		if (group != NULL && strcmp(group, t->group) != 0)
+			return NULL;
+		group = t->group;
+	}
+	return group;
+}
+
+void
+daemon_take_former_records(void *owner, const struct flow_record *r, size_t n)
+{
+	struct daemon *d = owner;
+
+	for (size_t i = 0; i < n; i++)
+		if (r[i].state == FLOW_CLOSING)
+			flow_log_write(&d->flow_log, &r[i],
+			    listener_at(d, &r[i].listener),
+			    target_group_at(d, &r[i].target));
 }
 
 static void

@@ -1,5 +1,6 @@
 """Another program in the same process: nothing is refused, nothing breaks, and
 one that is not fit changes nothing."""
+import json
 import os
 import shutil
 import signal
@@ -9,7 +10,7 @@ import pytest
 
 from lab import ini
 from lab.bench import Bench, SmtpTarget
-from lab.daemon import NLBD, Daemon, scaled
+from lab.daemon import NLBD, SERVING, Daemon, scaled
 from lab.load import sessions
 from lab.netns import FRONT4, TARGET4
 from lab.peers import RST, connect
@@ -51,9 +52,17 @@ class Upgradable(Daemon):
         self.wait_upgraded(before)
 
     def wait_upgraded(self, before):
-        wait_until(lambda: self.ready()
-                   and not before & set(self.worker_pids().values()), 20,
-                   "the new program serves", poll_s=0.05)
+        def serves():
+            # Whoever asks at the moment of the exec gets no answer.
+            done = self.ctl_raw("status", "--output", "json")
+            if done.returncode != 0:
+                return False
+            workers = json.loads(done.stdout)["workers"]
+            return workers and all(
+                w["state"] == SERVING and w["pid"] not in before
+                for w in workers)
+
+        wait_until(serves, 20, "the new program serves", poll_s=0.05)
 
 
 @pytest.fixture
@@ -111,11 +120,17 @@ def test_flow_outlives_the_program_it_began_with(network, nlbd, echo):
             nlbd.process.pid, holder, *nlbd.worker_pids().values()}, 10,
             "the former worker without flows has gone")
         assert sessions(network, nlbd.address, 100).failed == {}
+        nlbd.upgrade()
         client.send(b"x" * 1000)
         assert client.recv_exactly(1000) == b"x" * 1000
         client.finish()
         client.read_to_end()
     wait_until(lambda: holder not in nlbd.pids(), 10, "it left with its flow")
+    record = nlbd.flow_record(client.address)
+    assert (record["listener"], record["target_group"]) == (
+        "submission", "smtp")
+    assert (record["client_to_target_bytes"], record["end_reason"]) == (
+        1000, "client-fin")
     assert {s for s, _ in nlbd.health().values()} == {"healthy"}
 
 
