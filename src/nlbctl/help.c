@@ -46,7 +46,11 @@ help_verb(FILE *file, const struct command *command)
 	if (command->params[0].option != NULL)
 		fputc('\n', file);
 	for (param = command->params; param->option != NULL; param++) {
-		int used = fprintf(file, "  --%s %s", param->option,
+		int used = (param->flags & COMMAND_LETTER) != 0
+			       ? fprintf(file, "  -%c, ", param->option[0])
+			       : fprintf(file, "  ");
+
+		used += fprintf(file, "--%s %s", param->option,
 		    param->arg == NULL ? "" : param->arg);
 
 		/* What is too long for the column pushes the text down. */

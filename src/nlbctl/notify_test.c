@@ -79,6 +79,16 @@ await(const struct command_run *run, json_t **out)
 	}
 }
 
+/* Everything that waited, the test among it, and nothing was given up. */
+static bool
+was_told(const json_t *was, const json_t *receiver)
+{
+	return show_uint(receiver, "waiting") == 0 &&
+	       show_uint(receiver, "sent") > show_uint(was, "sent") &&
+	       show_uint(receiver, "failed") == show_uint(was, "failed") &&
+	       show_uint(receiver, "dropped") == show_uint(was, "dropped");
+}
+
 /* One line for each. Were all of them told? */
 static bool
 print_outcome(
@@ -91,11 +101,9 @@ print_outcome(
 	json_array_foreach(list, i, receiver)
 	{
 		const char *name = show_text(receiver, "name");
-		const json_t *was = find(before, name);
 		const char *error =
 		    json_string_value(json_object_get(receiver, "error"));
-		bool told = show_uint(receiver, "sent") >
-			    (was == NULL ? 0 : show_uint(was, "sent"));
+		bool told = was_told(find(before, name), receiver);
 
 		all = all && told;
 		if (run->line->json)

@@ -440,8 +440,8 @@ show_help(const struct output *out)
 	    "p, blank   pause, and go on\n"
 	    "+, -       a longer, a shorter interval\n"
 	    "h, ?       this help; any key leaves it\n\n"
-	    "Rates are those of the last interval. TO IT/S, FROM IT/S: bytes "
-	    "from clients\nto the target, and back. LOOP LAG: how long a turn "
+	    "Rates are those of the last interval. IN/S, OUT/S: bytes from "
+	    "clients\nto the target, and back. LOOP LAG: how long a turn "
 	    "of the worker's loop keeps\nlater events waiting. nlbctl(8) tells "
 	    "more.\n",
 	    out->file);

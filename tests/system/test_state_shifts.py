@@ -22,6 +22,7 @@ from lab.smtp import SmtpTargets, mail_sessions
 from lab.wait import wait_until
 
 THREE = TARGET4[:3]
+ENDED_WELL = {"client-fin", "target-fin"}  # a QUIT, and both sides close
 HEALTH_PORT = 2600
 WORKERS = 2
 RATE = 300
@@ -145,7 +146,7 @@ def test_deregistered_target_keeps_its_sessions_and_gets_no_new_one(
         for own in sessions.values():
             assert all_submit(own)
         assert all(session.quits() for session in sessions[gone])
-        assert reasons(nlbd, sessions[gone]) == {"client-fin"}
+        assert reasons(nlbd, sessions[gone]) <= ENDED_WELL
         wait_until(lambda: gone not in nlbd.health(), 10, "gone")
 
 
@@ -168,7 +169,7 @@ def test_deregistration_with_termination_resets_what_is_left_after_the_delay(
             assert flows.to(gone, returned) == []
             assert all_reset(rest)
             assert reasons(nlbd, rest) == {"deregistered"}
-            assert reasons(nlbd, [early]) == {"client-fin"}
+            assert reasons(nlbd, [early]) <= ENDED_WELL
         for other in others:
             assert all_submit(sessions[other])
         wait_until(lambda: gone not in nlbd.health(), 10, "gone")

@@ -1,5 +1,6 @@
 """nlbctl top: the screen as a person sees it, and frames for programs."""
 import json
+import re
 import signal
 import subprocess
 
@@ -11,6 +12,7 @@ from lab.load import sessions
 from lab.netns import TARGET4
 from lab.process import Process
 from lab.terminal import Terminal
+from lab.wait import wait_until
 
 pytestmark = pytest.mark.quick
 ECHO = TARGET4[:3]
@@ -46,7 +48,8 @@ def test_the_screen_shows_what_happens(network, nlbd, echo, top):
                  "last reload none", "serving", "notice serving: "):
         screen.wait_text(part)
     sessions(network, nlbd.address, 100)
-    screen.wait_text("connect p50 0.")
+    wait_until(lambda: re.search(r"connect p50 \d", screen.text()), 20,
+               "the connects are timed")
     echo.refuse(TARGET4[1])
     screen.wait_text("10.20.0.11:2525  unhealthy")
     screen.wait_text("is DEGRADED")

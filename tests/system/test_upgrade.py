@@ -90,11 +90,13 @@ def test_upgrades_under_load_break_nothing(network, nlbd):
             thread.start()
         wait_until(lambda: nlbd.listener()["new_flows"] > HELD + RATE / 4, 20,
                    "the load has begun")
-        for _ in range(UPGRADES):
-            nlbd.install()
-            nlbd.upgrade()
-        for thread in threads:
-            thread.join()
+        try:
+            for _ in range(UPGRADES):
+                nlbd.install()
+                nlbd.upgrade()
+        finally:
+            for thread in threads:
+                thread.join()
         for bench in ended.values():
             assert bench.failures == {} and bench.code == 0, bench
         assert ended["smtp"].done > RATE * 3
