@@ -299,6 +299,27 @@ write_who_may_connect(struct import *im, json_t *acl)
 		import_entry(im, "NetworkAcl", "%s", name);
 }
 
+/* An AWS CLI that is older than they are cannot tell them. */
+static void
+write_listener_attributes(struct import *im, const char *arn, const char *where)
+{
+	static const char key[] = "tcp.idle_timeout.seconds";
+	json_t *list =
+	    import_owned_by(im, IMPORT_LISTENER_ATTRIBUTES, arn, where, false);
+
+	if (list != NULL)
+		import_attributes(im, CONF_LISTENER, list, where);
+	else
+		import_note(im,
+		    "%s: idle timeout unknown: %s s taken; aws elbv2 "
+		    "describe-listener-attributes --listener-arn %s tells it, "
+		    "if the AWS CLI is new enough",
+		    where,
+		    conf_attribute_find(CONF_LISTENER, key, strlen(key))
+			->default_value,
+		    arn);
+}
+
 static void
 write_listener(struct import *im, json_t *listener, json_t *acl)
 {
@@ -339,10 +360,8 @@ write_listener(struct import *im, json_t *listener, json_t *acl)
 	import_entry(im, "Port", "%lld", (long long)port);
 	import_entry(im, "DefaultActions", "%s", action);
 	write_who_may_connect(im, acl);
-	import_attributes(im, CONF_LISTENER,
-	    import_owned_by(im, IMPORT_LISTENER_ATTRIBUTES,
-		import_text(im, listener, "ListenerArn", where), where, true),
-	    where);
+	write_listener_attributes(
+	    im, import_text(im, listener, "ListenerArn", where), where);
 	free(action);
 }
 
@@ -429,8 +448,10 @@ close_and_finish(
 	    "; nlbd.ini: made by nlbctl import-aws from a Network Load "
 	    "Balancer.\n"
 	    "; nlbd.ini(5) explains every key.\n%s%s\n%s",
-	    (*notes)[0] == '\0' ? "" : ";\n; Not as it was there:\n", *notes,
-	    *ini);
+	    (*notes)[0] == '\0'
+		? ""
+		: ";\n; Not as it was there, or to be looked at:\n",
+	    *notes, *ini);
 	if (n != -1)
 		code = finish(run, text, (size_t)n);
 	free(text);

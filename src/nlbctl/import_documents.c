@@ -12,6 +12,9 @@
 
 #define DOCUMENT_MAX (16 * 1024 * 1024)
 #define DOCUMENTS_MAX 10000
+#define COLLECT                             \
+	"nlbctl import-aws --print-script " \
+	"prints what collects the documents"
 
 static const struct {
 	const char *prefix;  /* of its file's name */
@@ -199,6 +202,16 @@ add_text(struct import *im, const char *text, size_t len, const char *file)
 	}
 }
 
+/* What could not be opened, by errno. */
+static void
+complain_unreadable(struct import *im, const char *path)
+{
+	int error = errno;
+
+	import_fail(im, "cannot read %s: %s; %s", path, strerror(error),
+	    error == EACCES ? "run nlbctl as a user who may" : COLLECT);
+}
+
 static void
 add_stream(struct import *im, FILE *f, const char *file)
 {
@@ -231,12 +244,12 @@ add_file(struct import *im, const char *path)
 
 	/* No FIFO that nobody writes, no device. */
 	if (stat(path, &st) == 0 && !S_ISREG(st.st_mode)) {
-		import_fail(im, "%s is no file", path);
+		import_fail(im, "%s is no file; " COLLECT, path);
 		return;
 	}
 	f = fopen(path, "re");
 	if (f == NULL) {
-		import_fail(im, "cannot read %s: %s", path, strerror(errno));
+		complain_unreadable(im, path);
 		return;
 	}
 	add_stream(im, f, path);
@@ -259,11 +272,11 @@ add_directory(struct import *im, const char *path)
 	int n = scandir(path, &entries, is_json, alphasort);
 
 	if (n < 0) {
-		import_fail(im, "cannot read %s: %s", path, strerror(errno));
+		complain_unreadable(im, path);
 		return;
 	}
 	if (n == 0)
-		import_fail(im, "%s has no file NAME.json", path);
+		import_fail(im, "%s has no file NAME.json; " COLLECT, path);
 	if (n > DOCUMENTS_MAX)
 		import_fail(
 		    im, "%s has more than %d files", path, DOCUMENTS_MAX);

@@ -7,9 +7,8 @@
 
 #include "base/addr.h"
 
-/* The private address of an EC2 instance. */
-static const char *
-instance_address(struct import *im, const char *id)
+static json_t *
+find_instance(struct import *im, const char *id)
 {
 	json_t *list = import_all(im, "Reservations"), *reservation, *instance;
 	size_t i, j;
@@ -24,15 +23,14 @@ instance_address(struct import *im, const char *id)
 			if (strcmp(import_text(im, instance, "InstanceId",
 				       "an instance"),
 				id) == 0)
-				return import_text(
-				    im, instance, "PrivateIpAddress", id);
+				return instance;
 		}
 	}
 	import_fail(im,
 	    "instances.json with %s is missing: aws ec2 describe-instances "
 	    "--instance-ids %s",
 	    id, id);
-	return "";
+	return NULL;
 }
 
 static void
@@ -44,6 +42,7 @@ write_target(struct import *im, json_t *description, size_t i, bool by_instance,
 	const char *id = import_text(im, target, "Id", where), *ip = id;
 	const char *zone = import_text(im, target, "AvailabilityZone", where);
 	json_int_t port = import_number(im, target, "Port", where);
+	json_t *instance;
 	struct addr address;
 	char key[48];
 
@@ -54,7 +53,12 @@ write_target(struct import *im, json_t *description, size_t i, bool by_instance,
 		return;
 	}
 	if (by_instance) {
-		ip = instance_address(im, id);
+		instance = find_instance(im, id);
+		ip = import_text(im, instance, "PrivateIpAddress", id);
+		if (zone[0] == '\0')
+			zone = import_text(im,
+			    import_object(im, instance, "Placement", id),
+			    "AvailabilityZone", id);
 		import_comment(im, "%s", id);
 	}
 	if (addr_parse_ip(ip, &address) != 0) {

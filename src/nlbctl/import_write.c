@@ -151,6 +151,23 @@ note_attribute(
 	    im, "%s: %s = %s is not carried over: %s", where, key, value, hint);
 }
 
+/* What is carried over and works only with something beside the file. An NLB
+ * has it on for instances without being asked. */
+static void
+note_needs(
+    struct import *im, const char *key, const char *value, const char *where)
+{
+	if (strcmp(key, "preserve_client_ip.enabled") != 0 ||
+	    strcmp(value, "true") != 0)
+		return;
+	import_note(im,
+	    "%s: %s = %s needs CAP_NET_RAW for nlbd, the targets' route to "
+	    "the clients through this machine, and the rules that hand nlbd "
+	    "the answers: nlbd.ini(5); set it to false unless the targets "
+	    "must see the clients' addresses",
+	    where, key, value);
+}
+
 void
 import_attributes(struct import *im, enum conf_section_kind kind, json_t *list,
     const char *where)
@@ -166,9 +183,11 @@ import_attributes(struct import *im, enum conf_section_kind kind, json_t *list,
 		    conf_attribute_find(kind, key, strlen(key));
 
 		/* The API's attributes are in lower case. */
-		if (a != NULL && islower((unsigned char)key[0]))
+		if (a != NULL && islower((unsigned char)key[0])) {
 			import_entry(im, a->key, "%s", value);
-		else
+			note_needs(im, a->key, value, where);
+		} else {
 			note_attribute(im, key, value, where);
+		}
 	}
 }

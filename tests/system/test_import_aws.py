@@ -15,6 +15,7 @@ from lab.mutate import changed, places
 from lab.netns import TARGET4
 
 EX_USAGE, EX_DATAERR, EX_CANTCREAT = 64, 65, 73
+LISTENER_ATTRIBUTES = f"listener-attributes.{nlb.LISTENER.rpartition('/')[2]}"
 pytestmark = pytest.mark.quick
 
 NOT_CARRIED = [
@@ -203,8 +204,16 @@ def test_instances_are_looked_up(tmp_path):
     error = refused(tmp_path / "aws", documents)
     assert f"instances.json with {nlb.INSTANCE} is missing" in error
     documents["instances"] = nlb.instances(**{nlb.INSTANCE: TARGET4[3]})
+    line = f"; {nlb.INSTANCE}\nTarget.target-1 = Id={TARGET4[3]},Port=2525"
     text = imported(tmp_path / "aws", documents)
-    assert f"; {nlb.INSTANCE}\nTarget.target-1 = Id={TARGET4[3]}," in text
+    assert f"{line},AvailabilityZone=all\n" in text
+    # The API leaves a target's zone out where the instance has one.
+    del documents[name]["TargetHealthDescriptions"][0]["Target"][
+        "AvailabilityZone"]
+    text = imported(tmp_path / "aws", documents)
+    assert f"{line},AvailabilityZone={nlb.ZONES[1]}\n" in text
+    del documents["instances"]["Reservations"][0]["Instances"][0]["Placement"]
+    assert f"{line}\n" in imported(tmp_path / "aws", documents)
 
 
 def test_zone_and_load_balancer_are_chosen(tmp_path):
@@ -226,7 +235,7 @@ def test_zone_and_load_balancer_are_chosen(tmp_path):
 
 
 @pytest.mark.parametrize("missing", sorted(
-    set(nlb.documents()) - {"network-acls"}))
+    set(nlb.documents()) - {"network-acls", LISTENER_ATTRIBUTES}))
 def test_a_missing_document_is_named_with_its_command(tmp_path, missing):
     documents = nlb.documents()
     del documents[missing]
@@ -237,13 +246,17 @@ def test_a_missing_document_is_named_with_its_command(tmp_path, missing):
 # -- where documents come from
 
 AWS = '''#!{python}
-import json, pathlib, sys
+import json, os, sys
 sys.path.insert(0, {tests!r})
 from lab import nlb_documents as nlb
 argv = sys.argv[1:]
 def option(name):
     return argv[argv.index(name) + 1] if name in argv else None
 verb, found = argv[1], nlb.documents()
+if verb in os.environ.get("AWS_LACKS", ""):
+    print("aws: error: argument operation: Invalid choice, valid choices are:",
+          file=sys.stderr)
+    sys.exit(252)
 def health(arn):
     return found["target-health." + arn.rpartition("/")[2]]
 arns = [a for a in argv if a.startswith("arn:")]
@@ -282,7 +295,8 @@ print(json.dumps(found[name]))
 '''
 
 
-def test_the_script_collects_what_is_read(tmp_path):
+def collect(tmp_path, **environment):
+    """The files that the script makes, and what it says."""
     aws = tmp_path / "bin" / "aws"
     aws.parent.mkdir()
     aws.write_text(AWS.format(python=sys.executable,
@@ -292,15 +306,37 @@ def test_the_script_collects_what_is_read(tmp_path):
     script.write_text(run("--print-script").stdout)
     subprocess.run(["shellcheck", script], check=True)
     environment = {**os.environ,
-                   "PATH": f"{aws.parent}:{os.environ['PATH']}"}
-    subprocess.run(["sh", script, "Mail-Relay", tmp_path / "aws"], check=True,
-                   env=environment)
-    expected = {f"{name}.json" for name in nlb.documents()} | {
-        "instances.json"}
-    assert {p.name for p in (tmp_path / "aws").iterdir()} == expected
+                   "PATH": f"{aws.parent}:{os.environ['PATH']}",
+                   **environment}
+    done = subprocess.run(["sh", script, "Mail-Relay", tmp_path / "aws"],
+                          capture_output=True, text=True, timeout=60,
+                          env=environment)
+    assert done.returncode == 0, done.stderr
+    return {p.name for p in (tmp_path / "aws").iterdir()}, done.stderr
+
+
+COLLECTED = {f"{name}.json" for name in nlb.documents()} | {"instances.json"}
+
+
+def test_the_script_collects_what_is_read(tmp_path):
+    assert collect(tmp_path) == (COLLECTED, "")
     done = run(tmp_path / "aws")
     assert done.returncode == 0, done.stderr
     assert "Id=10.20.0.13,Port=2525" in done.stdout
+    assert "tcp.idle_timeout.seconds = 600" in done.stdout
+    assert "idle timeout unknown" not in done.stderr
+
+
+def test_an_old_aws_cli_leaves_the_attributes_of_listeners_out(tmp_path):
+    found, said = collect(tmp_path, AWS_LACKS="describe-listener-attributes")
+    assert found == COLLECTED - {f"{LISTENER_ATTRIBUTES}.json"}
+    assert f"warning: no {LISTENER_ATTRIBUTES}.json: aws elbv2 " in said
+    text = imported(tmp_path / "aws", {})
+    note = f"listener TCP:{ini.PORT}: idle timeout unknown: 350 s taken"
+    assert re.search(f"^; - {note}; aws elbv2 describe-listener-attributes "
+                     f"--listener-arn {nlb.LISTENER} ", text, re.M)
+    assert f"nlbctl: note: {note}" in run(tmp_path / "aws").stderr
+    assert "tcp.idle_timeout" not in text
 
 
 def test_documents_come_in_one_stream_with_their_owners(tmp_path):
@@ -370,13 +406,16 @@ def test_what_is_no_document_is_refused(tmp_path, text, error):
 
 def test_what_is_no_file_is_refused(tmp_path):
     os.mkfifo(tmp_path / "fifo.json")
-    for path, error in [(tmp_path / "none", "No such file"),
+    step = ("; nlbctl import-aws --print-script prints what collects the "
+            "documents\n")
+    for path, error in [(tmp_path / "none", "No such file or directory"),
                         (tmp_path / "fifo.json", "is no file"),
                         (tmp_path, "is no file"), ("/dev/null", "is no file")]:
         done = run(path)
-        assert done.returncode == EX_DATAERR and error in done.stderr
+        assert done.returncode == EX_DATAERR
+        assert done.stderr.endswith(error + step)
     (tmp_path / "fifo.json").unlink()
-    assert "has no file NAME.json" in run(tmp_path).stderr
+    assert run(tmp_path).stderr.endswith("has no file NAME.json" + step)
 
 
 HOSTILE = [

@@ -165,6 +165,24 @@ attributes_are_lines_or_notes(void **state)
 }
 
 static void
+client_addresses_are_carried_over_with_what_they_need(void **state)
+{
+	static const char *const needs[] = {"CAP_NET_RAW", "route", "rules",
+	    "nlbd.ini(5)",
+	    "set it to false unless the targets must see the clients' "
+	    "addresses\n"};
+	struct fixture *f = *state;
+
+	attributes(f, CONF_TARGET_GROUP, "preserve_client_ip.enabled", "false");
+	assert_u64(f->n_notes, 0);
+	attributes(f, CONF_TARGET_GROUP, "preserve_client_ip.enabled", "true");
+	assert_str(f->ini, "preserve_client_ip.enabled = false\n"
+			   "preserve_client_ip.enabled = true\n");
+	for (size_t i = 0; i < sizeof(needs) / sizeof(needs[0]); i++)
+		assert_non_null(strstr(f->notes, needs[i]));
+}
+
+static void
 members_of_another_type_are_mistakes(void **state)
 {
 	struct fixture *f = *state;
@@ -204,6 +222,7 @@ main(void)
 	    TEST(a_note_is_told_and_written),
 	    TEST(names_become_lower_case),
 	    TEST(attributes_are_lines_or_notes),
+	    TEST(client_addresses_are_carried_over_with_what_they_need),
 	    TEST(members_of_another_type_are_mistakes),
 	};
 

@@ -166,10 +166,12 @@ def documents():
 
 
 def instances(**addresses):
-    """What describe-instances says of instances with these addresses."""
+    """What describe-instances says of instances with these addresses, in the
+    second zone."""
     return {"Reservations": [
         {"ReservationId": "r-0123456789abcdef0", "Instances": [
-            {"InstanceId": instance, "PrivateIpAddress": address}]}
+            {"InstanceId": instance, "PrivateIpAddress": address,
+             "Placement": {"AvailabilityZone": ZONES[1]}}]}
         for instance, address in addresses.items()]}
 
 
