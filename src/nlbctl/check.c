@@ -4,6 +4,7 @@
  */
 #include "nlbctl/verb.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,15 +22,22 @@ check_file(const char *path, char **text)
 	char *bytes = NULL;
 	size_t len, text_len;
 	FILE *file = open_memstream(text, &text_len);
-	int code = EX_NOINPUT;
+	int code = EX_NOINPUT, rc;
 
 	if (file == NULL)
 		return EX_OSERR;
-	if (conf_read_file(path, &bytes, &len, &diags) == 0)
+	rc = conf_read_file(path, &bytes, &len, &diags);
+	if (rc == 0)
 		code = conf_parse(bytes, len, &options, &conf, &diags) == 0
 			   ? EX_OK
 			   : EX_CONFIG;
 	conf_diags_print(&diags, path, file);
+	if (rc != 0)
+		fprintf(file, "      = %s\n",
+		    rc == -EACCES ? "run nlbctl as root, or name another file "
+				    "with --file"
+				  : "name another file with --file, or write a "
+				    "first one with `nlbctl init`");
 	conf_destroy(conf);
 	free(bytes);
 	conf_diags_fini(&diags);

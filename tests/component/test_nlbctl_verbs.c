@@ -400,6 +400,10 @@ check_of_a_named_file_needs_no_daemon(void **state)
 	unlink(path);
 	assert_i64(nlbctl_run_words(f, words), EX_NOINPUT);
 	assert_contains(f->out, "No such file");
+	assert_contains(f->out, "name another file with --file");
+	*strstr(words, " -o json") = '\0';
+	assert_i64(nlbctl_run_words(f, words), EX_NOINPUT);
+	assert_contains(f->err, "write a first one with `nlbctl init`\n");
 	/* The file of an nlbd at another socket is not known here. */
 	assert_i64(nlbctl_run_words(f, "check"), EX_UNAVAILABLE);
 }
