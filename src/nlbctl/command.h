@@ -27,6 +27,8 @@ enum {
 	COMMAND_FILE = 1 << 7,
 	/* A name or an ARN; as --option-arn and --option-arns too. */
 	COMMAND_ARN = 1 << 8,
+	/* The verb's option_word lists all that may stand there. */
+	COMMAND_OPTION_WORD = 1 << 9,
 };
 
 /* An option of one verb. A GET's value goes into the query, a POST's into the
@@ -51,7 +53,7 @@ struct command_run {
 	FILE *err;
 };
 
-/* What may stand as the i-th operand: NULL after the last one. */
+/* The i-th of what may stand somewhere: NULL after the last one. */
 typedef const char *(*command_word)(size_t i);
 
 /* A verb is one request, method and what follows it, or a function of its
@@ -69,6 +71,8 @@ struct command {
 	const char *operand;
 	bool operand_required;
 	command_word operand_word; /* for completion; NULL: not known */
+	bool operand_is_file;
+	command_word option_word; /* of its COMMAND_OPTION_WORD */
 	struct command_param params[COMMAND_PARAMS_MAX + 1];
 };
 

@@ -23,20 +23,31 @@ print_alternatives(FILE *file, const char *arg)
 		fputc(*arg == '|' ? ' ' : *arg, file);
 }
 
+/* Each with a blank in front. */
+static void
+print_words(FILE *file, command_word word)
+{
+	for (size_t i = 0; word != NULL && word(i) != NULL; i++)
+		fprintf(file, " %s", word(i));
+}
+
 /* What may follow an option: words, a file, or nothing that is known. */
 static void
-print_value_case(FILE *file, const char *verb, const char *names,
-    const char *arg, unsigned flags)
+print_value_case(FILE *file, const struct command *command,
+    const struct command_param *param)
 {
-	if (arg == NULL)
+	if (param->arg == NULL)
 		return;
-	fprintf(file, "\t'%s '%s)\n", verb, names);
-	if ((flags & COMMAND_FILE) != 0) {
-		fputs("\t\tmapfile -t COMPREPLY < <(compgen -f -- \"$cur\")\n",
-		    file);
-	} else if ((flags & COMMAND_WORDS) != 0) {
+	fprintf(file, "\t'%s '--%s)\n", command->verb, param->option);
+	if ((param->flags & COMMAND_FILE) != 0) {
+		fputs("\t\tfiles=1\n", file);
+	} else if ((param->flags & COMMAND_WORDS) != 0) {
 		fputs("\t\twords='", file);
-		print_alternatives(file, arg);
+		print_alternatives(file, param->arg);
+		fputs("'\n", file);
+	} else if ((param->flags & COMMAND_OPTION_WORD) != 0) {
+		fputs("\t\twords='", file);
+		print_words(file, command->option_word);
 		fputs("'\n", file);
 	}
 	fputs("\t\t;;\n", file);
@@ -46,14 +57,10 @@ static void
 print_value_cases(FILE *file)
 {
 	const struct command_param *p;
-	char names[64];
 
 	for (size_t i = 0; i < n_commands; i++) {
-		for (p = commands[i].params; p->option != NULL; p++) {
-			snprintf(names, sizeof(names), "--%s", p->option);
-			print_value_case(
-			    file, commands[i].verb, names, p->arg, p->flags);
-		}
+		for (p = commands[i].params; p->option != NULL; p++)
+			print_value_case(file, &commands[i], p);
 	}
 }
 
@@ -69,11 +76,9 @@ print_verb_cases(FILE *file)
 		fprintf(file, "\t%s) words=\"$options", command->verb);
 		for (p = command->params; p->option != NULL; p++)
 			fprintf(file, " --%s", p->option);
-		for (size_t j = 0; command->operand_word != NULL &&
-				   command->operand_word(j) != NULL;
-		     j++)
-			fprintf(file, " %s", command->operand_word(j));
-		fputs("\" ;;\n", file);
+		print_words(file, command->operand_word);
+		fprintf(file, "\"%s ;;\n",
+		    command->operand_is_file ? " files=1" : "");
 	}
 }
 
@@ -92,7 +97,8 @@ verb_completion(const struct command_run *run)
 
 	fputs("# bash completion for nlbctl, made by `nlbctl completion`.\n"
 	      "_nlbctl()\n{\n"
-	      "\tlocal cur=${COMP_WORDS[COMP_CWORD]} verb='' words='' i\n"
+	      "\tlocal cur=${COMP_WORDS[COMP_CWORD]} verb='' words='' files='' "
+	      "i\n"
 	      "\tlocal prev=${COMP_WORDS[COMP_CWORD-1]}\n"
 	      "\tlocal verbs='",
 	    file);
@@ -127,9 +133,12 @@ verb_completion(const struct command_run *run)
 	    file);
 	print_verb_cases(file);
 	fputs("\t\tesac\n\t\t;;\n\tesac\n"
-	      "\t[ -z \"$words\" ] ||\n"
-	      "\t\tmapfile -t COMPREPLY < <(compgen -W \"$words\" -- "
-	      "\"$cur\")\n"
+	      "\t# A directory gets its slash, a blank in a name its "
+	      "backslash.\n"
+	      "\t[ -z \"$files\" ] || compopt -o filenames 2>/dev/null || :\n"
+	      "\t[ -z \"$files$words\" ] ||\n"
+	      "\t\tmapfile -t COMPREPLY < <(compgen ${files:+-f} -W "
+	      "\"$words\" -- \"$cur\")\n"
 	      "}\ncomplete -F _nlbctl nlbctl\n",
 	    file);
 	return EX_OK;

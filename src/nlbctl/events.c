@@ -25,6 +25,12 @@ struct wanted {
 	const char *code; /* NULL: all */
 };
 
+const char *
+verb_events_word(size_t i)
+{
+	return i < EVENT_COUNT ? event_code((enum event)i) : NULL;
+}
+
 /* 0 or an exit code. */
 static int
 check_code(const struct command_run *run, const char *code)

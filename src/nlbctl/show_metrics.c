@@ -6,7 +6,17 @@
 #include <errno.h>
 #include <string.h>
 
+#include "nlb/metric.h"
 #include "nlbctl/format.h"
+#include "nlbctl/verb.h"
+
+const char *
+verb_metrics_word(size_t i)
+{
+	if (i < METRIC_DIMENSIONS)
+		return metric_dimension_name((enum metric_dimension)(1u << i));
+	return i == METRIC_DIMENSIONS ? "all" : NULL;
+}
 
 /* "" when the value is not about such a thing. */
 static const char *

@@ -24,9 +24,11 @@ int verb_flows(const struct command_run *run);
 int verb_top(const struct command_run *run);
 int verb_completion(const struct command_run *run);
 
-/* What may stand behind the verb, for its completion. */
+/* What may stand behind the verb or its option, for its completion. */
 const char *verb_explain_word(size_t i);
 const char *verb_wait_word(size_t i);
+const char *verb_metrics_word(size_t i);
+const char *verb_events_word(size_t i);
 
 /* Says on stderr what is wrong, and what to do: lines of text, each with the
  * program's name in front. */

@@ -280,6 +280,14 @@ def test_bash_completes_what_the_help_names():
      {"HTTP", "HTTPS"}),
     (["nlbctl", "init", "--file", "/etc/passw"],
      {"/etc/passwd"}),
+    (["nlbctl", "import-aws", "/etc/passw"], {"/etc/passwd"}),
+    (["nlbctl", "import-aws", "--file", "x", "/usr/shar"], {"/usr/share"}),
+    (["nlbctl", "import-aws", "--print"], {"--print-script"}),
+    (["nlbctl", "status", "/etc/passw"], set()),
+    (["nlbctl", "metrics", "--by", "t"], {"target-group", "target"}),
+    (["nlbctl", "metrics", "--by", "a"], {"all"}),
+    (["nlbctl", "events", "--event", "=", "target-unh"],
+     {"target-unhealthy", "target-unhealthy-draining"}),
     (["nlbctl", "flows", "--limit", ""], set()),
     (["nlbctl", "nothing"], set())])
 def test_bash_completes(words, offered):

@@ -154,6 +154,7 @@ def test_manuals_are_found_by_name(machine):
     ("nlbctl exp\tclient-r\t\n", r"client-rst\S* \(end of a flow\)"),
     ("nlbctl wait target-\t\t", r"target-deregistered +target-in-service"),
     ("nlbctl check --fi\t/etc/os-rel\t\n", r"/etc/os-release:1:"),
+    ("nlbctl import-aws /et\tos-rel\t\n", r"/etc/os-release:1:"),
     ("nlbctl explain idle-timeout --output=js\t\n", r'"explanations": \['),
     ("nlbctl help hel\t\n", r"usage: nlbctl \[-s SOCKET\]")])
 def test_bash_loads_the_completion_and_tab_completes(machine, keys, screen):
