@@ -17,26 +17,30 @@
 #include "base/log.h"
 #include "nlb/flow_record.h"
 
+/* Never another number for one that was released: after an upgrade, workers of
+ * an older program are told to drain or stop and send their flow records. */
 enum channel_type {
 	/* supervisor to worker */
 	CHANNEL_CONFIG = 1, /* struct channel_config + fds: config, listeners */
-	CHANNEL_SOURCE_LIMIT, /* uint32_t, in place of the config's */
-	CHANNEL_END_FLOWS,    /* struct channel_end_flows */
-	CHANNEL_LIST_FLOWS,   /* struct channel_list_flows */
-	CHANNEL_WATCH_FLOWS,  /* uint8_t, 1: begins and ends of flows, please */
-	CHANNEL_DRAIN,        /* no new flows; exit when the last one ended */
-	CHANNEL_STOP,         /* end all flows with `shutdown`, exit */
+	CHANNEL_SOURCE_LIMIT = 2, /* uint32_t, in place of the config's */
+	CHANNEL_END_FLOWS = 3,    /* struct channel_end_flows */
+	CHANNEL_LIST_FLOWS = 4,   /* struct channel_list_flows */
+	/* uint8_t, 1: begins and ends of flows, please */
+	CHANNEL_WATCH_FLOWS = 5,
+	CHANNEL_DRAIN = 6, /* no new flows; exit when the last one ended */
+	CHANNEL_STOP = 7,  /* end all flows with `shutdown`, exit */
 	/* worker to supervisor */
-	CHANNEL_READY,        /* uint64_t generation: the config is in force */
-	CHANNEL_CONFIG_ERROR, /* uint64_t generation, then text */
+	CHANNEL_READY = 8,        /* uint64_t generation: in force */
+	CHANNEL_CONFIG_ERROR = 9, /* uint64_t generation, then text */
 	/* struct flow_record[]: of flows that ended, and that began while they
 	 * are watched (any state but FLOW_CLOSING) */
-	CHANNEL_FLOW_RECORDS,
-	CHANNEL_FLOWS, /* struct channel_flows, then struct flow_record[] */
+	CHANNEL_FLOW_RECORDS = 10,
+	/* struct channel_flows, then struct flow_record[] */
+	CHANNEL_FLOWS = 11,
 	/* uint8_t level, the event's code with its NUL (by name: a worker may
 	 * be older than its supervisor), then text without NUL */
-	CHANNEL_LOG,
-	CHANNEL_CONNECT_FAILED, /* struct channel_connect_failed */
+	CHANNEL_LOG = 12,
+	CHANNEL_CONNECT_FAILED = 13, /* struct channel_connect_failed */
 };
 
 #define CHANNEL_MESSAGE_MAX 32768
@@ -58,7 +62,9 @@ struct channel_config {
 struct channel_listener {
 	uint16_t slot;
 	uint8_t has_fd; /* 0: the worker has this slot's socket already */
-	uint8_t pad;
+	/* 1: the service manager's, so the very one that the worker of another
+	 * supervisor has, with one filter for both. */
+	uint8_t is_passed;
 };
 
 struct channel_end_flows {

@@ -218,6 +218,7 @@ drain(struct daemon *d)
 	/* The workers empty the accept queues and close their sockets; ours
 	 * go now, so that the last close ends the listening. */
 	workers_drain(&d->workers);
+	former_tell(&d->former, CHANNEL_DRAIN); /* ours may not serve yet */
 	sockets_close(&d->sockets);
 	end_if_all_gone(d);
 	if (workers_alive(&d->workers) > 0 || d->former.n > 0)

@@ -261,11 +261,9 @@ registry_was_healthy(struct registry *r, const char *group,
 	struct registered_target *t;
 
 	TAILQ_FOREACH (t, &r->targets, entry) {
-		enum target_state before = t->health.state;
-
 		if (addr_equal(&t->addr, a) && strcmp(t->group, group) == 0 &&
 		    target_report(&t->health, &t->rules, PROBE_SUCCESS, now_ms))
-			on_state_changed(r, t, before, "");
+			(void)publish_group_of(r, t);
 	}
 }
 

@@ -80,7 +80,7 @@ int registry_can_apply(struct registry *r, const struct conf *conf,
 int registry_apply(struct registry *r, const struct conf *conf, uint64_t now_ms,
     uint16_t *slots);
 
-/* It was so in the program before an upgrade. */
+/* It was so in the program before an upgrade, and is no news. */
 void registry_was_healthy(struct registry *r, const char *group,
     const struct addr *a, uint64_t now_ms);
 void registry_check_started(struct registry *r, uint16_t slot, uint64_t now_ms);

@@ -183,9 +183,9 @@ become_new(struct daemon *d)
 	memfd = leave_all(d);
 	rc = memfd < 0 ? memfd : 0;
 	if (rc == 0) {
-		/* Else lost by an exec, unless root's. */
-		(void)capabilities_pass_on(
-		    CAPABILITIES_BIND | capabilities_transparent());
+		/* Else lost by an exec, unless root's; it gives up itself what
+		 * it has no use for. */
+		(void)capabilities_pass_on(UINT32_MAX);
 		set_arguments(d, args, false);
 		(void)execve(d->upgrade.program, args, environ);
 		rc = -errno;

@@ -406,6 +406,7 @@ workers_send_config(struct worker_process *w, const struct channel_config *head,
 		struct channel_listener l = {
 		    .slot = slot,
 		    .has_fd = (w->sent_slots[slot / 64] & bit) == 0,
+		    .is_passed = sockets->sets[i].passed,
 		};
 
 		if (l.has_fd)

@@ -56,6 +56,7 @@ struct listener {
 	struct sg_set inbound; /* by security groups and network ACL */
 	struct sg_set acl_inbound; /* by the latter: to tell who refused */
 	bool inbound_any;          /* neither of the two */
+	bool is_passed;            /* shared with a successor's workers */
 	uint32_t idle_timeout_ms;
 	uint32_t max_flows; /* over all workers; 0 = off */
 	uint32_t refs;      /* the list's one, and one per flow */

@@ -161,8 +161,11 @@ orphan_check(struct worker *w)
 		    "a new supervisor serves: taking no new flows, %u "
 		    "flows left",
 		    w->n_flows);
+		/* A filter on a passed socket would be the successor's too;
+		 * what waits there is taken by it. */
 		TAILQ_FOREACH (l, &w->listeners, entry)
-			listener_refuse_new(l);
+			if (!l->is_passed)
+				listener_refuse_new(l);
 		w->drained_at_ms = now_ms + ORPHAN_LINGER_MS;
 	}
 	if (now_ms >= w->drained_at_ms)

@@ -177,6 +177,7 @@ take_new_listeners(
 		m->fds[next_fd++] = -1;
 		if (rc < 0)
 			return rc;
+		l->is_passed = u->listeners[i].is_passed != 0;
 	}
 	return 0;
 }

@@ -1,7 +1,10 @@
 """Sockets that the service manager holds: nlbd needs no privilege for them,
 and no connection is refused while there is no nlbd."""
 import contextlib
+import os
+import re
 import shutil
+import signal
 import stat
 
 import pytest
@@ -26,6 +29,12 @@ def sections(workers=2, port=PORT):
     conf["load-balancer"]["IpAddressType"] = "ipv4"
     del conf[ini.SECURITY_GROUP]["Inbound.v6"]
     return conf
+
+
+def listening_pids(nlbd):
+    """Who has the port's socket open."""
+    owners = nlbd.network.nlbd.run("ss", "-Htlnp", f"sport = :{PORT}").stdout
+    return {int(pid) for pid in re.findall(r"pid=(\d+)", owners)}
 
 
 @pytest.fixture
@@ -72,6 +81,27 @@ def test_restarts_refuse_nobody(network, activated):
         result = load.stop()
     assert result.failed == {}, result
     assert result.ok > scaled(400, 100)
+
+
+def test_successor_of_a_killed_supervisor_has_the_socket_to_itself(
+        network, activated):
+    """The orphaned workers hold the very same socket, and might set its
+    filter, for which some kernels ask for this capability."""
+    nlbd = activated(sections(), capabilities=["net_admin"]).start(healthy=2)
+    with connect(network.client, (FRONT4, PORT)) as held:
+        held.recv_exactly(GREETING)
+        orphan = nlbd.worker_of(held)
+        os.kill(nlbd.process.pid, signal.SIGKILL)
+        nlbd.process.wait(10)
+        nlbd.ended.append(nlbd.process)
+        nlbd.start(healthy=2)
+        nlbd.ended[-1].wait_line("taking no new flows", 10)
+        wait_until(lambda: orphan not in listening_pids(nlbd), 10,
+                   "the orphan has closed its end")
+        assert sessions(network, (FRONT4, PORT), 200).failed == {}
+        held.send(b"still\r\n")
+        assert held.recv_exactly(7) == b"still\r\n"
+    wait_until(lambda: orphan not in nlbd.pids(), 10, "it left with its flow")
 
 
 def test_security_group_is_the_kernels_from_the_first_start_on(
