@@ -1,6 +1,7 @@
 """The script of config/ec2's user data: first boot, changes of configuration
 and package, and what the stack and Route 53 are told meanwhile."""
 import os
+import signal
 import stat
 
 import pytest
@@ -49,6 +50,24 @@ def is_dropped(network, source):
     with pytest.raises(TimeoutError):
         connect(network.client, (FRONT4, PORT), source, deadline_s=1.0)
     return True
+
+
+def calling(node, beginning):
+    """Until the script is at this call."""
+    wait_until(lambda: node.calls() and node.calls()[-1].startswith(beginning),
+               20, beginning)
+
+
+def nothing_left(node, process):
+    """Neither a child nor a file."""
+    def is_alone():
+        try:
+            os.killpg(process.pid, 0)
+        except ProcessLookupError:
+            return True
+        return False
+    wait_until(is_alone, 10, "the end of the children")
+    assert not list(node.temporary.iterdir())
 
 
 def index(calls, beginning):
@@ -193,3 +212,67 @@ def test_drain_is_taken_back_when_the_package_fails(network, booted):
     assert booted.run("report")[0] == 0
     assert booted.reports() == ["0", "1"]
     assert is_served(network, CLIENT4[0])
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGINT,
+                                    signal.SIGTERM])
+def test_drain_is_taken_back_when_the_session_ends(network, booted, number):
+    """A terminal tells the whole foreground."""
+    booted.hang("sleep")
+    update = booted.start("update-package")
+    calling(booted, "sleep")
+    assert any(booted.temporary.iterdir())
+    os.killpg(update.pid, number)
+    assert update.wait(20) == 128 + number, update.text()
+    nothing_left(booted, update)
+    assert booted.calls()[-1] == "nlbctl drain-node --undo"
+    assert booted.run("report")[0] == 0
+    assert booted.reports() == ["0", "1"]
+    assert is_served(network, CLIENT4[0])
+
+
+def test_drain_is_taken_back_at_once_while_flows_are_waited_for(network,
+                                                                booted):
+    with connect(network.client, (FRONT4, PORT), CLIENT4[0]) as flow:
+        assert greets(flow)
+        update = booted.start("update-package")
+        calling(booted, "nlbctl wait drained")
+        update.signal(signal.SIGTERM)
+        assert update.wait(20) == 128 + signal.SIGTERM, update.text()
+        nothing_left(booted, update)
+        assert booted.calls()[-1] == "nlbctl drain-node --undo"
+        flow.send(b"still")
+        assert flow.recv_exactly(5) == b"still"
+    assert booted.run("report")[0] == 0
+    assert booted.reports()[-1] == "1"
+
+
+def test_drain_of_a_killed_update_is_taken_back_with_the_next_report(booted):
+    booted.hang("sleep")
+    update = booted.start("update-package")
+    calling(booted, "sleep")
+    os.killpg(update.pid, signal.SIGKILL)
+    update.wait(20)
+    assert "nlbctl drain-node --undo" not in booted.calls()
+    assert booted.run("report")[0] == 0
+    assert booted.reports() == ["0", "1"]
+    booted.forget_calls()
+    assert booted.run("report")[0] == 0
+    assert "nlbctl drain-node --undo" not in booted.calls()
+
+
+@pytest.mark.parametrize("verb", ["update-config", "update-package"])
+def test_one_change_at_a_time(booted, verb):
+    booted.hang("sleep")
+    update = booted.start("update-package")
+    calling(booted, "sleep")
+    booted.forget_calls()
+    code, text = booted.run(verb)
+    assert code == os.EX_TEMPFAIL and "another nlbd-node" in text
+    assert booted.calls() == []
+    assert booted.run("report")[0] == 0
+    assert booted.reports() == ["0"] and update.running
+    assert "nlbctl drain-node --undo" not in booted.calls()
+    os.killpg(update.pid, signal.SIGTERM)
+    assert update.wait(20) == 128 + signal.SIGTERM, update.text()
+    assert booted.run("update-config")[0] == 0

@@ -27,6 +27,8 @@ ETC = ("alternatives", "group", "ld.so.cache", "nsswitch.conf", "passwd")
 PROGRAMS = ("apt-get", "aws", "cloud-init", "curl", "dpkg", "nlbctl", "nlbd",
             "sleep", "sysctl", "systemctl")
 MAIN = pathlib.Path(__file__).parent / "ec2_main.py"
+# Some may be ignored where the tests run, and then are in all children.
+SIGNALS = "HUP,INT,TERM"
 PLACES = {"etc": "/etc", "run": "/run", "log": "/var/log",
           "doc": "/usr/share/doc"}
 
@@ -40,6 +42,7 @@ class Node:
         self.directory = pathlib.Path(self._directory.name)
         for place in PLACES:
             (self.directory / place).mkdir()
+        self.temporary.mkdir()
         subprocess.run(["cp", "-a", *[f"/etc/{name}" for name in ETC],
                         self.directory / "etc"], check=True)
         (self.directory / "etc/sysctl.d").mkdir()
@@ -47,7 +50,7 @@ class Node:
         self.template = ec2.template(REPOSITORY)
         self.rendered = None
         self.world = {
-            "fail": [], "nlbd": str(NLBD), "nlbctl": str(NLBCTL),
+            "fail": [], "hang": [], "nlbd": str(NLBD), "nlbctl": str(NLBCTL),
             "curl": shutil.which("curl"), "instance_id": "i-0abc",
             "availability_zone": ZONE, "objects": {PACKAGE: "the package"},
             "sysctl": str(REPOSITORY / "config/systemd/nlbd.sysctl")}
@@ -93,6 +96,11 @@ class Node:
         self.world["fail"].append(list(words))
         self._tell()
 
+    def hang(self, *words):
+        """From now on calls with all these words last until they are ended."""
+        self.world["hang"].append(list(words))
+        self._tell()
+
     def _tell(self):
         fresh = self.directory / "world.new"
         fresh.write_text(json.dumps(self.world))
@@ -105,10 +113,11 @@ class Node:
                          for place, path in PLACES.items())
         process = Process(
             self.network.nlbd.command(
-                ["setsid", "unshare", "-m", "--propagation", "private", "sh", "-ec",
+                ["setsid", "env", f"--default-signal={SIGNALS}",
+                 "unshare", "-m", "--propagation", "private", "sh", "-ec",
                  f"{mounts} exec {self.script} {verb}"]),
             name=f"nlbd-node {verb}",
-            env={**os.environ, "PATH":
+            env={**os.environ, "TMPDIR": str(self.temporary), "PATH":
                  f"{self.directory / 'bin'}:/usr/sbin:/usr/bin:/sbin:/bin"})
         self._runs.append(process)
         return process.start()
@@ -139,6 +148,11 @@ class Node:
         words = [call.split() for call in self.calls()
                  if " put-metric-data " in call]
         return [call[call.index("--value") + 1] for call in words]
+
+    @property
+    def temporary(self):
+        """Where the script keeps files while it runs."""
+        return self.directory / "tmp"
 
     @property
     def config(self):
