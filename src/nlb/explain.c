@@ -41,8 +41,9 @@ static const struct advice end_advice[FLOW_END_REASON_COUNT] = {
 	 "The other side vanished without a word.",
 	    "Raise tcp.idle_timeout.seconds above the longest pause that "
 	    "server and client allow (SMTP: 300 s and more).\n"
-	    "On EC2 connection tracking forgets an idle connection after 350 "
-	    "s unless the instance says otherwise: let clients send "
+	    "On EC2 connection tracking may forget an idle connection after "
+	    "350 s: raise TcpEstablishedTimeout of the network interface "
+	    "above tcp.idle_timeout.seconds, or let clients send "
 	    "keepalives."},
     [FLOW_END_CONNECT_REFUSED] =
 	{"The server does not run, or not on that port.\n"

@@ -218,6 +218,22 @@ codes_are_found_as_people_write_them(void **state)
 	assert_u64(count_matches("nothing"), 0);
 }
 
+/* As nlbctl doctor and the README say. */
+static void
+idle_flows_on_ec2_need_a_longer_connection_tracking(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < explain_count(); i++) {
+		struct explanation e = explain_at(i);
+
+		if (strcmp(e.code, "idle-timeout") != 0)
+			continue;
+		assert_non_null(strstr(e.steps, "raise TcpEstablishedTimeout"));
+		return;
+	}
+	assert_true(false);
+}
+
 int
 main(void)
 {
@@ -228,6 +244,8 @@ main(void)
 	    cmocka_unit_test(keys_that_are_named_exist),
 	    cmocka_unit_test(verbs_that_are_named_exist),
 	    cmocka_unit_test(codes_are_found_as_people_write_them),
+	    cmocka_unit_test(
+		idle_flows_on_ec2_need_a_longer_connection_tracking),
 	};
 
 	return cmocka_run_group_tests(explain, NULL, NULL);
