@@ -137,6 +137,8 @@ AGREEMENT_FAULTS = [
      "is not there"),
     (set_at(("Parameters", "ManagementCidr", "Default"), "10.99.0.0/16"),
      "has 0.0.0.0/0"),
+    (set_at(("Metadata", "AWS::CloudFormation::Interface", "ParameterGroups",
+             3, "Parameters", 0), "InstanceType"), "InstanceType is missing"),
 ]
 USER_DATA_FAULTS = [
     (set_at(("write_files", 0, "permission"), "0644"), "permission"),

@@ -202,13 +202,22 @@ def every_choice(top, template):
     return findings
 
 
+def differing(template):
+    """The parameters that each zone has its own of."""
+    groups = (template["Metadata"]["AWS::CloudFormation::Interface"]
+              ["ParameterGroups"])
+    return next(group["Parameters"] for group in groups
+                if group["Label"]["default"] == "This zone")
+
+
 def check(top, template):
     values = ec2.sample(top)
     findings = [f"parameters.json: {name} is no parameter"
                 for name in values if name not in template["Parameters"]]
     findings += [f"parameters.json: {name} is missing"
                  for name, declared in template["Parameters"].items()
-                 if "Default" not in declared and name not in values]
+                 if name not in values and ("Default" not in declared or
+                                            name in differing(template))]
     rendered = cloudformation.Rendered(template, values)
     return (findings + group_and_ini(rendered) + with_sample(top, rendered) +
             texts(top, template, rendered) + user_data(top, rendered) +
