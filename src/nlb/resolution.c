@@ -77,6 +77,22 @@ resolution_answer(struct resolution *r, const struct addr *list, size_t n,
 }
 
 void
+resolution_remember(struct resolution *r, const struct addr *a, bool kept)
+{
+	size_t *n = kept ? &r->n_kept : &r->n_answer;
+
+	if (*n == CONF_DNS_ADDRESSES_MAX || holds(r->answer, r->n_answer, a) ||
+	    holds(r->kept, r->n_kept, a))
+		return;
+	if (kept) {
+		r->kept[(*n)++] = *a;
+		return;
+	}
+	r->answer[(*n)++] = *a;
+	(void)resolution_sort(r->answer, *n);
+}
+
+void
 resolution_fail(struct resolution *r)
 {
 	if (r->failures < UINT32_MAX)

@@ -46,6 +46,9 @@ size_t resolution_sort(struct addr *list, size_t n);
  */
 bool resolution_answer(struct resolution *r, const struct addr *list, size_t n,
     resolution_healthy_fn healthy, void *arg);
+/* What is known from elsewhere, one address (no port) at a time, before any
+ * answer; beyond CONF_DNS_ADDRESSES_MAX there is no place. */
+void resolution_remember(struct resolution *r, const struct addr *a, bool kept);
 /* No answer: all that is known holds. */
 void resolution_fail(struct resolution *r);
 /* Lets go of kept addresses; ask it when health may have changed. Returns

@@ -128,6 +128,15 @@ prepare_targets(struct daemon *d, struct conf *conf, struct prepared *p,
 	return rc;
 }
 
+static void
+explain_flow_log(const struct conf *conf, int rc, char *why, size_t size)
+{
+	snprintf(why, size,
+	    "FlowLog = %s: %s; make it writable for nlbd or choose another "
+	    "path",
+	    conf->node.flow_log_path, strerror(-rc));
+}
+
 static int
 prepare(struct daemon *d, struct conf *conf, struct prepared *p, char *why,
     size_t size)
@@ -145,13 +154,63 @@ prepare(struct daemon *d, struct conf *conf, struct prepared *p, char *why,
 	if (rc == 0) {
 		rc = flow_log_configure(&d->flow_log, conf);
 		if (rc < 0)
-			snprintf(why, size,
-			    "FlowLog = %s: %s; make it writable for "
-			    "nlbd or choose another path",
-			    conf->node.flow_log_path, strerror(-rc));
+			explain_flow_log(conf, rc, why, size);
 	}
 	if (rc < 0)
 		drop_prepared(p);
+	return rc;
+}
+
+/* Those that the service manager passed are divided among the workers anew. */
+static int
+try_passed(const struct sockets *s, uint32_t n_workers, char *why, size_t size)
+{
+	for (size_t i = 0; i < s->n; i++) {
+		const struct socket_set *set = &s->sets[i];
+
+		if (!set->passed || set->n_distinct <= n_workers)
+			continue;
+		snprintf(why, size,
+		    "listener %s: the service manager passed %u sockets, more "
+		    "than the %u workers that the file wants; raise Workers",
+		    set->name, set->n_distinct, n_workers);
+		return -E2BIG;
+	}
+	return 0;
+}
+
+static int
+try_config(struct daemon *d, const struct conf *conf, char *why, size_t size)
+{
+	struct prepared p = {.conf_fd = -1, .http.fd = -1};
+	int rc = sockets_prepare(conf, d->workers.n, &d->sockets, d->sb,
+	    d->lock_path, &p.sockets, why, size);
+
+	if (rc < 0)
+		return rc;
+	rc = try_passed(&p.sockets, daemon_count_workers(conf), why, size);
+	/* A port that this program holds itself is free by then. */
+	if (rc == 0 && conf->node.http_listen.port != d->http.addr.port)
+		rc = http_listen_prepare(d, conf, &p.http, why, size);
+	if (rc == 0) {
+		rc = flow_log_try(conf);
+		if (rc < 0)
+			explain_flow_log(conf, rc, why, size);
+	}
+	drop_prepared(&p);
+	return rc;
+}
+
+int
+daemon_try_file(struct daemon *d, char *why, size_t size)
+{
+	struct conf_diags diags = {0};
+	struct conf *conf = NULL;
+	int rc = daemon_read_config(d, &conf, &diags);
+
+	rc = rc < 0 ? 0 : try_config(d, conf, why, size);
+	conf_destroy(conf);
+	conf_diags_fini(&diags);
 	return rc;
 }
 

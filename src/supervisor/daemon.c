@@ -316,8 +316,8 @@ start_signals(struct daemon *d)
 
 /* ---- starting --------------------------------------------------------- */
 
-static uint32_t
-count_workers(const struct conf *conf)
+uint32_t
+daemon_count_workers(const struct conf *conf)
 {
 	uint32_t n = conf->node.workers;
 
@@ -367,7 +367,7 @@ make_parts(struct daemon *d, const struct conf *conf)
 		rc = names_create(&d->loop, &names_owner, &d->names);
 	if (rc == 0)
 		rc = workers_init(&d->workers, &d->loop, d->sb, d->sb_fd,
-		    d->lock_fd, count_workers(conf), &owner);
+		    d->lock_fd, daemon_count_workers(conf), &owner);
 	if (rc == 0)
 		rc = checker_create(&d->loop, d, on_check_started,
 		    on_check_result, &d->checker);
@@ -389,6 +389,7 @@ make_parts(struct daemon *d, const struct conf *conf)
 	uv_timer_init(&d->loop, &d->upgrade.timer);
 	d->watchdog.data = d->upgrade.timer.data = d;
 	upgrade_take_workers(d);
+	upgrade_take_names(d);
 	return 0;
 }
 

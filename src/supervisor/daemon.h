@@ -159,6 +159,8 @@ int daemon_main(const struct daemon_options *options);
 
 uint64_t daemon_now_ms(const struct daemon *d);
 uint64_t daemon_wall_ms(void);
+/* How many conf wants. */
+uint32_t daemon_count_workers(const struct conf *conf);
 
 /* place.c: the lock, the admin socket, the user. 0 or an exit code. */
 int daemon_take_place(struct daemon *d, const struct conf *conf);
@@ -172,6 +174,10 @@ int daemon_read_config(
  * 0; or a negative errno with nothing changed and one sentence in why. */
 int daemon_apply_config(struct daemon *d, struct conf *conf,
     struct config_file *file, char *why, size_t why_size);
+/* Could another program serve by the file in this one's place? Opens what it
+ * wants, as a reload would, and drops it again. What only the other program
+ * understands is not tried. 0; or a negative errno with one sentence in why. */
+int daemon_try_file(struct daemon *d, char *why, size_t size);
 /* The file says what runs. */
 void daemon_forget_file(struct daemon *d);
 /* What the names in the config resolve to may be something else now. */

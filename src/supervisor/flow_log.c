@@ -68,6 +68,20 @@ flow_log_configure(struct flow_log *log, const struct conf *conf)
 }
 
 int
+flow_log_try(const struct conf *conf)
+{
+	int fd;
+
+	if (conf->node.flow_log != CONF_FLOW_LOG_FILE)
+		return 0;
+	fd = open_file(conf->node.flow_log_path);
+	if (fd < 0)
+		return fd;
+	close(fd);
+	return 0;
+}
+
+int
 flow_log_reopen(struct flow_log *log)
 {
 	char path[sizeof(log->path)];

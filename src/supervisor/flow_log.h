@@ -21,6 +21,8 @@ struct flow_log {
 /* Takes the config's FlowLog, FlowLogFormat and Name; an open file whose path
  * stays is kept. 0, or -errno with the old state unchanged. */
 int flow_log_configure(struct flow_log *log, const struct conf *conf);
+/* Can conf's file be opened anew? 0 or -errno. */
+int flow_log_try(const struct conf *conf);
 /* SIGUSR1, after logrotate moved the file. 0 or -errno (the old file stays). */
 int flow_log_reopen(struct flow_log *log);
 void flow_log_write(struct flow_log *log, const struct flow_record *r,

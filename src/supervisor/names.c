@@ -269,27 +269,57 @@ forget(struct names *names, struct name *name)
 		free(name);
 }
 
+static struct name *
+add(struct names *names, const char *group, const char *host, uint16_t port,
+    uint8_t family)
+{
+	struct name *name = calloc(1, sizeof(*name));
+
+	if (name == NULL)
+		return NULL;
+	name->names = names;
+	strlcpy(name->group, group, sizeof(name->group));
+	strlcpy(name->host, host, sizeof(name->host));
+	name->port = port;
+	name->family = family;
+	TAILQ_INSERT_TAIL(&names->list, name, entry);
+	return name;
+}
+
+int
+names_remember(struct names *names, const char *group, const char *host,
+    const struct addr *target, bool kept)
+{
+	struct name *name =
+	    names_find(names, group, host, target->port, target->family);
+	struct addr a = *target;
+
+	if (name == NULL)
+		name = add(names, group, host, target->port, target->family);
+	if (name == NULL)
+		return -ENOMEM;
+	a.port = 0;
+	resolution_remember(&name->resolution, &a, kept);
+	return 0;
+}
+
 /* At the tail: the list takes the config's order. */
 static int
 follow(struct names *names, const struct conf_target_group *group,
     const struct conf_dns_target *t)
 {
-	struct name *name = names_find(names, group, t);
+	struct name *name = names_find_line(names, group, t);
 
 	if (name != NULL) {
 		TAILQ_REMOVE(&names->list, name, entry);
+		TAILQ_INSERT_TAIL(&names->list, name, entry);
 	} else {
-		name = calloc(1, sizeof(*name));
-		if (name == NULL)
-			return -ENOMEM;
-		name->names = names;
-		strlcpy(name->group, group->name, sizeof(name->group));
-		strlcpy(name->host, t->host, sizeof(name->host));
-		name->port = t->target.addr.port;
-		name->family = names_family(group);
+		name = add(names, group->name, t->host, t->target.addr.port,
+		    names_family(group));
 	}
+	if (name == NULL)
+		return -ENOMEM;
 	name->followed = true;
-	TAILQ_INSERT_TAIL(&names->list, name, entry);
 	return 0;
 }
 

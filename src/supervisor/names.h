@@ -38,6 +38,11 @@ int names_collect(struct names *names, const struct conf *conf,
  * known are resolved now, the known ones when they are due, and the ones that
  * are gone are forgotten. 0, or -ENOMEM with some not followed. */
 int names_follow(struct names *names, const struct conf *conf);
+/* What the program before an upgrade knew: an address (with the name's port)
+ * of host's last answer, or one kept from before it. To be called before the
+ * first names_follow; holds until the name is answered. 0 or -ENOMEM. */
+int names_remember(struct names *names, const char *group, const char *host,
+    const struct addr *target, bool kept);
 /* Targets may have become healthy or not. */
 void names_health_changed(struct names *names);
 

@@ -51,8 +51,11 @@ struct names {
 
 uint64_t names_now_ms(void);
 uint8_t names_family(const struct conf_target_group *group);
+/* NULL when there is none. */
+struct name *names_find(const struct names *names, const char *group,
+    const char *host, uint16_t port, uint8_t family);
 /* The name of a line of group; NULL when it is not followed. */
-struct name *names_find(const struct names *names,
+struct name *names_find_line(const struct names *names,
     const struct conf_target_group *group, const struct conf_dns_target *t);
 /* The target that an address of the name would be. */
 struct addr name_target_at(const struct name *name, const struct addr *a);

@@ -24,18 +24,25 @@ names_family(const struct conf_target_group *group)
 }
 
 struct name *
-names_find(const struct names *names, const struct conf_target_group *group,
-    const struct conf_dns_target *t)
+names_find(const struct names *names, const char *group, const char *host,
+    uint16_t port, uint8_t family)
 {
 	struct name *name;
 
 	TAILQ_FOREACH (name, &names->list, entry)
-		if (name->port == t->target.addr.port &&
-		    name->family == names_family(group) &&
-		    strcmp(name->host, t->host) == 0 &&
-		    strcmp(name->group, group->name) == 0)
+		if (name->port == port && name->family == family &&
+		    strcmp(name->host, host) == 0 &&
+		    strcmp(name->group, group) == 0)
 			return name;
 	return NULL;
+}
+
+struct name *
+names_find_line(const struct names *names,
+    const struct conf_target_group *group, const struct conf_dns_target *t)
+{
+	return names_find(names, group->name, t->host, t->target.addr.port,
+	    names_family(group));
 }
 
 struct addr
@@ -89,7 +96,7 @@ collect_name(const struct names *names, const struct conf *conf,
 {
 	const struct conf_target_group *g = &conf->target_groups[at.group];
 	const struct name *name =
-	    names_find(names, g, &g->dns_targets[at.target]);
+	    names_find_line(names, g, &g->dns_targets[at.target]);
 	size_t n = 0;
 
 	if (name == NULL)
@@ -164,7 +171,7 @@ names_each(const struct names *names,
 
 		for (size_t j = 0; j < g->n_dns_targets; j++) {
 			const struct conf_dns_target *t = &g->dns_targets[j];
-			const struct name *name = names_find(names, g, t);
+			const struct name *name = names_find_line(names, g, t);
 			struct admin_name view = {.group = g->name,
 			    .label = t->target.label,
 			    .host = t->host,

@@ -5,6 +5,8 @@
  *   own FD, passed FD     a listening socket; the service manager's
  *   admin FD, admin-passed FD
  *   worker PID LAYOUT FD  a worker, its flow records, the channel to it
+ *   name GROUP HOST ADDRESS, kept-name GROUP HOST ADDRESS
+ *                         what DNS names resolved to
  *   healthy GROUP ADDRESS
  *   drained 1             by nlbctl drain-node
  */
@@ -119,6 +121,29 @@ leave_health(struct leaving *l, const struct daemon *d)
 		leave_line(l, "drained", "1");
 }
 
+static void
+leave_addresses(struct leaving *l, const char *kind,
+    const struct admin_name *name, const struct addr *list, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		struct addr target = list[i];
+		char where[ADDR_STRLEN];
+		char text[CONF_NAME_MAX + CONF_HOST_MAX + ADDR_STRLEN + 3];
+
+		target.port = name->port;
+		snprintf(text, sizeof(text), "%s %s %s", name->group,
+		    name->host, addr_format(&target, where, sizeof(where)));
+		leave_line(l, kind, text);
+	}
+}
+
+static void
+leave_name(void *arg, const struct admin_name *name)
+{
+	leave_addresses(arg, "name", name, name->addresses, name->n_addresses);
+	leave_addresses(arg, "kept-name", name, name->kept, name->n_kept);
+}
+
 /* 0 or -errno. */
 static int
 leave_all(struct daemon *d)
@@ -139,6 +164,7 @@ leave_all(struct daemon *d)
 			    FLOW_RECORD_LAYOUT);
 	}
 	former_each(&d->former, leave_worker, &l);
+	names_each(d->names, leave_name, &l);
 	leave_health(&l, d);
 	snprintf(text, sizeof(text), "%d:%d", (int)getpid(), l.memfd);
 	if (l.failed || fcntl(l.memfd, F_SETFD, 0) == -1 ||
@@ -223,6 +249,22 @@ on_check_closed(uv_handle_t *handle)
 }
 
 static void
+explain_check(const struct upgrade *u, int64_t status, int signal, char *text,
+    size_t size)
+{
+	if (u->timed_out)
+		snprintf(text, size,
+		    "%s --check-config did not end within %d s", u->program,
+		    CHECK_MS / 1000);
+	else
+		snprintf(text, size,
+		    "%s --check-config ended with %s %d; what it said stands "
+		    "in nlbd's log",
+		    u->program, signal != 0 ? "signal" : "exit code",
+		    signal != 0 ? signal : (int)status);
+}
+
+static void
 on_checked(uv_process_t *process, int64_t status, int signal)
 {
 	struct daemon *d = process->data;
@@ -231,25 +273,21 @@ on_checked(uv_process_t *process, int64_t status, int signal)
 
 	uv_timer_stop(&u->timer);
 	uv_close((uv_handle_t *)process, on_check_closed);
-	if (status == 0 && signal == 0) {
+	if (status != 0 || signal != 0) {
+		explain_check(u, status, signal, text, sizeof(text));
+		verdict(d, false, text);
+	} else if (d->state != DAEMON_SERVING) {
+		verdict(d, false, "nlbd is stopping");
+	} else if (daemon_try_file(d, text, sizeof(text)) < 0) {
+		/* Found out by the new program, it would be the end of it. */
+		verdict(d, false, text);
+	} else {
 		snprintf(text, sizeof(text),
 		    "%s accepts the config and takes over", u->program);
 		verdict(d, true, text);
 		event_log(EVENT_UPGRADE_BEGUN, "%s", text);
 		uv_timer_start(&u->timer, on_answered, ANSWER_MS, 0);
-		return;
 	}
-	if (u->timed_out)
-		snprintf(text, sizeof(text),
-		    "%s --check-config did not end within %d s", u->program,
-		    CHECK_MS / 1000);
-	else
-		snprintf(text, sizeof(text),
-		    "%s --check-config ended with %s %d; what it said stands "
-		    "in nlbd's log",
-		    u->program, signal != 0 ? "signal" : "exit code",
-		    signal != 0 ? signal : (int)status);
-	verdict(d, false, text);
 }
 
 static void
@@ -356,7 +394,7 @@ each_left(struct daemon *d, const char *kind,
 	size_t len = strlen(kind);
 
 	for (; line != NULL && *line != '\0'; line += strcspn(line, "\n") + 1) {
-		char rest[256];
+		char rest[512];
 
 		if (strncmp(line, kind, len) != 0 || line[len] != ' ')
 			continue;
@@ -396,6 +434,33 @@ take_worker(struct daemon *d, const char *rest)
 	(void)fcntl(fd, F_SETFD, FD_CLOEXEC);
 	if (former_add(&d->former, &d->loop, pid, fd, layout) < 0)
 		close(fd); /* it serves on, and drains by the lock */
+}
+
+static void
+take_address(struct daemon *d, const char *rest, bool kept)
+{
+	char group[CONF_NAME_MAX + 1], host[CONF_HOST_MAX + 1];
+	char where[ADDR_STRLEN];
+	struct addr a;
+
+	if (sscanf(rest, "%32s %253s %55s", group, host, where) == 3 &&
+	    addr_parse(where, &a) == 0 &&
+	    names_remember(d->names, group, host, &a, kept) < 0)
+		event_log(EVENT_OUT_OF_MEMORY,
+		    "out of memory for DNS names: some are not known until "
+		    "they are resolved");
+}
+
+static void
+take_name(struct daemon *d, const char *rest)
+{
+	take_address(d, rest, false);
+}
+
+static void
+take_kept_name(struct daemon *d, const char *rest)
+{
+	take_address(d, rest, true);
 }
 
 static void
@@ -440,6 +505,13 @@ upgrade_take_workers(struct daemon *d)
 		    "nlbd " NLBD_VERSION " takes over; %zu workers of the "
 		    "program before will drain",
 		    d->former.n);
+}
+
+void
+upgrade_take_names(struct daemon *d)
+{
+	each_left(d, "name", take_name);
+	each_left(d, "kept-name", take_kept_name);
 }
 
 void

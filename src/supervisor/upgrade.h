@@ -29,6 +29,8 @@ struct upgrade {
 void upgrade_begin(struct daemon *d);
 /* When there is a loop: its workers. */
 void upgrade_take_workers(struct daemon *d);
+/* Before the first config: what DNS names resolved to. */
+void upgrade_take_names(struct daemon *d);
 /* When there are targets: those that were healthy are. */
 void upgrade_take_health(struct daemon *d);
 

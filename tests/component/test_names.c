@@ -388,6 +388,45 @@ targets_have_a_limit_for_addresses_too(void **state)
 	assert_true(log_has("30 addresses of names are left out"));
 }
 
+static void
+remember(struct fixture *f, const char *host, const char *target, bool kept)
+{
+	struct addr a;
+
+	assert_errno(addr_parse(target, &a), 0);
+	assert_errno(names_remember(f->names, "a", host, &a, kept), 0);
+}
+
+/* As after an upgrade. */
+static void
+remembered_addresses_hold_until_the_answer(void **state)
+{
+	struct fixture *f = *state;
+	struct conf *conf;
+
+	remember(f, "mail.example.test", "10.0.0.7:25", false);
+	remember(f, "mail.example.test", "10.0.0.6:25", false);
+	remember(f, "mail.example.test", "10.0.0.5:25", true);
+	remember(f, "mail.example.test", "10.0.0.8:26", false);
+	remember(f, "gone.example.test", "10.0.0.9:25", false);
+	conf = conf_from_text("[listener l]\nPort = 587\n"
+			      "DefaultActions = forward:a\n"
+			      "SecurityGroups = none\n"
+			      "[target-group a]\nPort = 25\n"
+			      "Target.mx = Id=mail.example.test\n");
+	f->confs[f->n_confs++] = conf;
+	assert_str(
+	    collected(f, conf), "0 10.0.0.6:25, 0 10.0.0.7:25, 0 10.0.0.5:25");
+	conf = follow(f, "Target.mx = Id=mail.example.test\n", "");
+	assert_str(
+	    collected(f, conf), "0 10.0.0.6:25, 0 10.0.0.7:25, 0 10.0.0.5:25");
+	f->healthy = "10.0.0.7:25";
+	names_health_changed(f->names);
+	assert_str(collected(f, conf), "0 10.0.0.6:25, 0 10.0.0.7:25");
+	f->healthy = "10.0.0.1:25";
+	wait_collected(f, conf, "0 10.0.0.1:25");
+}
+
 /* teardown destroys it meanwhile. */
 static void
 its_end_drops_what_is_under_way(void **state)
@@ -417,6 +456,7 @@ main(void)
 	    TEST(healthy_addresses_stay_until_a_new_one_is_healthy),
 	    TEST(thousands_of_addresses_are_cut_to_a_few),
 	    TEST(targets_have_a_limit_for_addresses_too),
+	    TEST(remembered_addresses_hold_until_the_answer),
 	    TEST(its_end_drops_what_is_under_way),
 	};
 

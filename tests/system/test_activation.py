@@ -71,6 +71,18 @@ def test_a_socket_for_each_worker(network, activated):
     assert len(ports.splitlines()) == 2, "nlbd opened none of its own"
 
 
+@pytest.mark.quick
+def test_no_upgrade_to_fewer_workers_than_sockets(network, activated):
+    nlbd = activated(sections(), *[("0.0.0.0", PORT)] * 2).start(healthy=2)
+    before = nlbd.pids()
+    nlbd.write(sections(workers=1))
+    done = nlbd.ctl_raw("upgrade")
+    assert done.returncode != 0
+    assert "raise Workers" in done.stdout + done.stderr
+    assert nlbd.pids() == before
+    assert sessions(network, (FRONT4, PORT), 50).failed == {}
+
+
 def test_restarts_refuse_nobody(network, activated):
     nlbd = activated(sections()).start(healthy=2)
     with Load(network, (FRONT4, PORT), rate=scaled(400, 100),

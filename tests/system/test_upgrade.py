@@ -1,5 +1,6 @@
 """Another program in the same process: nothing is refused, nothing breaks, and
 one that is not fit changes nothing."""
+import contextlib
 import json
 import os
 import shutil
@@ -11,7 +12,8 @@ import pytest
 from lab import ini
 from lab.bench import Bench, SmtpTarget
 from lab.daemon import NLBD, SERVING, Daemon, scaled
-from lab.load import sessions
+from lab.dns import Dnsmasq
+from lab.load import Load, sessions
 from lab.netns import FRONT4, TARGET4
 from lab.peers import RST, connect
 from lab.wait import wait_until
@@ -19,6 +21,8 @@ from lab.wait import wait_until
 ECHO = TARGET4[:2]
 UPGRADES = scaled(20, 4)
 RATE = scaled(1000, 200)
+NAME = "mail.example.test"
+TAKEN = 5999
 HELD = 100
 GREETING = len("220 10.20.0.10\r\n")
 BROKEN = "#!/bin/sh\necho this config has a version that I do not know\nexit 1\n"
@@ -159,6 +163,68 @@ def test_what_is_not_fit_changes_nothing(network, nlbd, echo, text):
     if text is not None:
         nlbd.install()
         nlbd.upgrade()
+        assert sessions(network, nlbd.address, 50).failed == {}
+
+
+def _wants(key):
+    """A file that parses, and cannot be served by."""
+    if key == "Port":
+        return {**ini.base(ECHO, MaxFlowsPerSource=0), "listener taken": {
+            "Port": TAKEN, "SecurityGroups": "none",
+            "DefaultActions": "forward:smtp"}}
+    value = {"HttpListen": f"{FRONT4}:{TAKEN}",
+             "FlowLog": "/proc/no/such/place"}[key]
+    return ini.base(ECHO, MaxFlowsPerSource=0, **{key: value})
+
+
+@pytest.mark.quick
+@pytest.mark.parametrize("key, why", [
+    ("Port", f":{TAKEN} is in use by "),
+    ("HttpListen", f"HttpListen = {FRONT4}:{TAKEN} is in use by "),
+    ("FlowLog", "FlowLog = /proc/no/such/place: ")])
+def test_file_that_cannot_be_served_changes_nothing(network, nlbd, echo, key,
+                                                    why):
+    nlbd.start(healthy=2)
+    before = nlbd.pids()
+    generation = nlbd.status()["config"]["generation"]
+    with contextlib.closing(network.nlbd.socket()) as taken, \
+            connect(network.client, nlbd.address) as client:
+        taken.bind((FRONT4, TAKEN))
+        taken.listen()
+        client.recv_exactly(GREETING)
+        nlbd.write(_wants(key))
+        done = nlbd.ctl_raw("upgrade")
+        assert done.returncode != 0
+        assert why in done.stdout + done.stderr
+        nlbd.process.wait_line("no upgrade, the program that runs goes on", 5)
+        assert nlbd.pids() == before
+        assert nlbd.status()["config"]["generation"] == generation
+        assert sessions(network, nlbd.address, 50).failed == {}
+        client.send(b"still\r\n")
+        assert client.recv_exactly(7) == b"still\r\n"
+    if key != "FlowLog":  # the port is free
+        nlbd.upgrade()
+        assert sessions(network, nlbd.address, 50).failed == {}
+
+
+@pytest.mark.quick
+def test_names_hold_while_no_dns_server_answers(network, nlbd, echo):
+    with Dnsmasq(network, {NAME: ECHO}) as dns:
+        nlbd.write(ini.base([NAME], MaxFlowsPerSource=0, ResolveMinSeconds=1,
+                            Resolvers=dns.resolver))
+        nlbd.start(healthy=2)
+        dns.stop()
+        with Load(network, nlbd.address, rate=200) as load:
+            for _ in range(2):
+                nlbd.upgrade()
+                assert nlbd.health() == {
+                    address: ("healthy", None) for address in ECHO}
+                assert sessions(network, nlbd.address, 100).failed == {}
+            result = load.stop()
+    assert result.failed == {} and set(result.targets) == set(ECHO), result
+    with Dnsmasq(network, {NAME: ECHO[1:]}):
+        wait_until(lambda: nlbd.status()["names"][0]["addresses"] == ECHO[1:],
+                   60, "the next answer takes over", poll_s=0.1)
         assert sessions(network, nlbd.address, 50).failed == {}
 
 

@@ -228,6 +228,32 @@ addresses_are_bounded(void **state)
 	assert_u64(w.r.kept[0].ip[3], 0);
 }
 
+static void
+what_is_remembered_is_bounded_and_holds_until_the_answer(void **state)
+{
+	struct world w = {.healthy = {[2] = true, [9] = true}};
+	struct addr a;
+
+	(void)state;
+	for (unsigned i = 0; i < 3; i++) {
+		a = ip(3 - i);
+		resolution_remember(&w.r, &a, false);
+		resolution_remember(&w.r, &a, false);
+		resolution_remember(&w.r, &a, true);
+	}
+	a = ip(9);
+	resolution_remember(&w.r, &a, true);
+	expect(&w, "\1\2\3", "\x9");
+	assert_true(answer(&w, "\4"));
+	expect(&w, "\4", "\2\x9");
+	for (unsigned i = 0; i < 2 * CONF_DNS_ADDRESSES_MAX; i++) {
+		a = ip(100 + i);
+		resolution_remember(&w.r, &a, i % 2 == 0);
+	}
+	assert_u64(w.r.n_answer, CONF_DNS_ADDRESSES_MAX);
+	assert_u64(w.r.n_kept, CONF_DNS_ADDRESSES_MAX);
+}
+
 int
 main(void)
 {
@@ -244,6 +270,8 @@ main(void)
 	    cmocka_unit_test(kept_addresses_outlive_one_more_answer),
 	    cmocka_unit_test(a_failure_changes_no_address),
 	    cmocka_unit_test(addresses_are_bounded),
+	    cmocka_unit_test(
+		what_is_remembered_is_bounded_and_holds_until_the_answer),
 	};
 
 	return cmocka_run_group_tests(resolution, NULL, NULL);
