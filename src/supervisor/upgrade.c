@@ -229,12 +229,21 @@ become_new(struct daemon *d)
 
 /* ---- the check -------------------------------------------------------- */
 
+/* A program that came by an upgrade and whose workers do not come up can be
+ * followed by a better one, while those of before serve. */
+static bool
+may_be_followed(const struct daemon *d)
+{
+	return d->state == DAEMON_SERVING ||
+	       (d->state == DAEMON_STARTING && d->former.n > 0);
+}
+
 static void
 on_answered(uv_timer_t *timer)
 {
 	struct daemon *d = timer->data;
 
-	if (d->state == DAEMON_SERVING)
+	if (may_be_followed(d))
 		become_new(d);
 	else
 		verdict(d, false, "nlbd is stopping");
@@ -276,7 +285,7 @@ on_checked(uv_process_t *process, int64_t status, int signal)
 	if (status != 0 || signal != 0) {
 		explain_check(u, status, signal, text, sizeof(text));
 		verdict(d, false, text);
-	} else if (d->state != DAEMON_SERVING) {
+	} else if (!may_be_followed(d)) {
 		verdict(d, false, "nlbd is stopping");
 	} else if (daemon_try_file(d, text, sizeof(text)) < 0) {
 		/* Found out by the new program, it would be the end of it. */
@@ -334,8 +343,8 @@ upgrade_start(void *owner, admin_verdict_cb cb, void *arg)
 	char text[sizeof(u->program) + 128];
 	int rc;
 
-	if (u->under_way || u->check_is_open || d->state != DAEMON_SERVING) {
-		const char *why = d->state == DAEMON_SERVING
+	if (u->under_way || u->check_is_open || !may_be_followed(d)) {
+		const char *why = may_be_followed(d)
 				      ? "an upgrade is under way already"
 				      : "nlbd is starting or stopping";
 
@@ -500,11 +509,6 @@ void
 upgrade_take_workers(struct daemon *d)
 {
 	each_left(d, "worker", take_worker);
-	if (d->upgrade.left != NULL)
-		event_log(EVENT_UPGRADED,
-		    "nlbd " NLBD_VERSION " takes over; %zu workers of the "
-		    "program before will drain",
-		    d->former.n);
 }
 
 void
@@ -518,6 +522,12 @@ void
 upgrade_take_health(struct daemon *d)
 {
 	each_left(d, "healthy", take_healthy);
+	/* Not before those who are to be notified are known. */
+	if (d->upgrade.left != NULL)
+		event_log(EVENT_UPGRADED,
+		    "nlbd " NLBD_VERSION " takes over; %zu workers of the "
+		    "program before will drain",
+		    d->former.n);
 	free(d->upgrade.left);
 	d->upgrade.left = NULL;
 }
