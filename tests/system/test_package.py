@@ -231,9 +231,7 @@ def test_upgrade_leaves_flows_alone_and_the_operator_takes_over(
 
         old = set(nlbd.worker_pids().values())
         machine.done("nlbctl", "upgrade")
-        wait_until(lambda: nlbd.ready()
-                   and not old & set(nlbd.worker_pids().values()), 20,
-                   "the new version serves")
+        nlbd.wait_upgraded(old)
         flow.send(b"and after")
         assert flow.recv_exactly(9) == b"and after"
         with connect(network.client, SUBMISSION) as fresh:

@@ -121,9 +121,7 @@ def test_log_is_reopened_after_a_rotation(network, postfix, nlbd):
 def test_upgrade_within_the_sandbox(network, postfix, nlbd):
     former = set(nlbd.worker_pids().values())
     nlbd.ctl_done("upgrade")
-    wait_until(lambda: nlbd.ready()
-               and not former & set(nlbd.worker_pids().values()), 20,
-               "the new program serves", poll_s=0.05)
+    nlbd.wait_upgraded(former)
     status = process_status(nlbd.process.pid)
     assert int(status["CapPrm"], 16) == BIND
     assert status["Seccomp"] == "2"

@@ -160,6 +160,20 @@ class Daemon:
         return [pid for pid in self.network.nlbd.pids()
                 if _executable(pid) == str(self.program)]
 
+    def wait_upgraded(self, before):
+        """Returns when all workers are others than these and serve."""
+        def serves():
+            # Whoever asks at the moment of the exec gets no answer.
+            done = self.ctl_raw("status", "--output", "json")
+            if done.returncode != 0:
+                return False
+            workers = json.loads(done.stdout)["workers"]
+            return workers and all(
+                w["state"] == SERVING and w["pid"] not in before
+                for w in workers)
+
+        wait_until(serves, 20, "the new program serves", poll_s=0.05)
+
     def worker_pids(self):
         return {w["index"]: w["pid"] for w in self.status()["workers"]}
 

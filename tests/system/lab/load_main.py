@@ -191,7 +191,10 @@ class Load:
         else:
             self.done_rounds += 1
             session.state = CLOSING
-            session.sock.shutdown(socket.SHUT_WR)
+            try:
+                session.sock.shutdown(socket.SHUT_WR)
+            except OSError:
+                self.finish(session, "reset")
 
     def run_timers(self):
         now = time.monotonic()
