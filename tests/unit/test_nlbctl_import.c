@@ -169,7 +169,7 @@ client_addresses_are_carried_over_with_what_they_need(void **state)
 {
 	static const char *const needs[] = {"CAP_NET_RAW", "route", "rules",
 	    "nlbd.ini(5)",
-	    "set it to false unless the targets must see the clients' "
+	    "set it to false unless the targets must see the clients'",
 	    "addresses\n"};
 	struct fixture *f = *state;
 
