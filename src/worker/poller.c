@@ -2,6 +2,7 @@
 #include "worker/poller.h"
 
 #include <errno.h>
+#include <sys/timerfd.h>
 #include <unistd.h>
 
 #define BATCH_EVENTS 256
@@ -16,11 +17,21 @@ on_uv_ready(struct poll_item *item, uint32_t events)
 	p->uv_ready = true;
 }
 
-static void
-read_clock(struct poller *p)
+void
+poller_read_clock(struct poller *p)
 {
 	p->now_ns = uv_hrtime();
 	p->now_ms = p->now_ns / 1000000;
+}
+
+/* libuv counts milliseconds, and asking the clock again within one is in
+ * vain. */
+static int
+uv_timeout(struct poller *p)
+{
+	if (uv_now(p->loop) != p->now_ms)
+		uv_update_time(p->loop);
+	return uv_backend_timeout(p->loop);
 }
 
 int
@@ -32,6 +43,15 @@ poller_init(struct poller *p, uv_loop_t *loop, bool (*after_batch)(void *arg),
 	p->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	if (p->epoll_fd == -1)
 		return -errno;
+	p->alarm_fd =
+	    timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	if (p->alarm_fd == -1) {
+		rc = -errno;
+		close(p->epoll_fd);
+		return rc;
+	}
+	p->alarm_ms = 0;
+	p->alarm_item.on_event = NULL;
 	p->loop = loop;
 	p->uv_ready = true;
 	p->more = false;
@@ -39,16 +59,21 @@ poller_init(struct poller *p, uv_loop_t *loop, bool (*after_batch)(void *arg),
 	p->uv_item.on_event = on_uv_ready;
 	p->after_batch = after_batch;
 	p->arg = arg;
-	read_clock(p);
+	poller_read_clock(p);
 	rc = poller_add(p, uv_backend_fd(loop), EPOLLIN, &p->uv_item);
+	/* Each expiry is an edge of its own: nobody has to read it. */
+	if (rc == 0)
+		rc = poller_add(
+		    p, p->alarm_fd, EPOLLIN | EPOLLET, &p->alarm_item);
 	if (rc < 0)
-		close(p->epoll_fd);
+		poller_fini(p);
 	return rc;
 }
 
 void
 poller_fini(struct poller *p)
 {
+	close(p->alarm_fd);
 	close(p->epoll_fd);
 }
 
@@ -87,15 +112,39 @@ poller_remove(struct poller *p, int fd)
 static int
 wait_timeout(struct poller *p, int max_wait_ms)
 {
-	int uv_wait;
+	int uv_wait = uv_timeout(p);
 
-	uv_update_time(p->loop);
-	uv_wait = uv_backend_timeout(p->loop);
 	if (uv_wait == -1)
 		return max_wait_ms;
 	if (max_wait_ms == -1 || uv_wait < max_wait_ms)
 		return uv_wait;
 	return max_wait_ms;
+}
+
+/*
+ * For epoll_wait. The kernel sets a timer for each wait that has a timeout and
+ * takes it back when an event comes first, which is nearly always. The alarm
+ * stays instead until it is due: earlier than needed costs one idle turn.
+ */
+static int
+epoll_timeout(struct poller *p, int max_wait_ms)
+{
+	struct itimerspec alarm = {0};
+	int ms;
+
+	if (p->uv_ready || p->more)
+		return 0;
+	ms = wait_timeout(p, max_wait_ms);
+	if (ms <= 0)
+		return ms;
+	if (p->alarm_ms > p->now_ms && p->alarm_ms <= p->now_ms + (uint64_t)ms)
+		return -1;
+	alarm.it_value.tv_sec = ms / 1000;
+	alarm.it_value.tv_nsec = ms % 1000 * 1000000L;
+	if (timerfd_settime(p->alarm_fd, 0, &alarm, NULL) == -1)
+		return ms;
+	p->alarm_ms = p->now_ms + (uint64_t)ms;
+	return -1;
 }
 
 void
@@ -106,9 +155,9 @@ poller_turn(struct poller *p, int max_wait_ms)
 
 	do
 		n = epoll_wait(p->epoll_fd, events, BATCH_EVENTS,
-		    p->uv_ready || p->more ? 0 : wait_timeout(p, max_wait_ms));
+		    epoll_timeout(p, max_wait_ms));
 	while (n == -1 && errno == EINTR);
-	read_clock(p);
+	poller_read_clock(p);
 	/* Data first, timers after: a stall must not expire a flow whose
 	 * bytes are waiting. */
 	for (int i = 0; i < n; i++) {
@@ -117,10 +166,8 @@ poller_turn(struct poller *p, int max_wait_ms)
 		if (item->on_event != NULL)
 			item->on_event(item, events[i].events);
 	}
-	if (!p->uv_ready) {
-		uv_update_time(p->loop);
-		p->uv_ready = uv_backend_timeout(p->loop) == 0;
-	}
+	if (!p->uv_ready)
+		p->uv_ready = uv_timeout(p) == 0;
 	if (p->uv_ready) {
 		p->uv_ready = false;
 		uv_run(p->loop, UV_RUN_NOWAIT);

@@ -34,10 +34,14 @@ struct poller {
 	int epoll_fd;
 	uv_loop_t *loop;
 	struct poll_item uv_item;
+	/* Ends a wait in time. alarm_ms: when, 0 before the first one. */
+	int alarm_fd;
+	uint64_t alarm_ms;
+	struct poll_item alarm_item;
 	bool uv_ready; /* libuv has something to do */
 	bool more;     /* after_batch has something left */
 	bool stopped;
-	/* CLOCK_MONOTONIC at the start of this turn */
+	/* CLOCK_MONOTONIC as it was last read: at the start of this turn */
 	uint64_t now_ms, now_ns;
 	/* Called after each batch of events, timers included. Returns true
 	 * when there is work left that must not wait for an event. */
@@ -65,6 +69,10 @@ int poller_modify(
 /* For descriptors shared with another process, which close alone would leave
  * in the set. A plain close removes the others. */
 void poller_remove(struct poller *p, int fd);
+
+/* Into now_ms and now_ns. For after_batch, when it has taken its time: the
+ * wait that follows counts from here. */
+void poller_read_clock(struct poller *p);
 
 /* One turn: waits for an event or a timer, at most max_wait_ms (-1 = any
  * time), and handles what came. */

@@ -79,6 +79,7 @@ after_batch(void *arg)
 {
 	struct worker *w = arg;
 	bool more = ending_run(w);
+	uint64_t began_ns;
 
 	flow_run_busy(w);
 	flow_poll_flushing(w);
@@ -89,8 +90,9 @@ after_batch(void *arg)
 	    w->pipes.n_idle + w->pipes.n_lent, memory_order_relaxed);
 	if (w->draining && w->n_flows == 0 && TAILQ_EMPTY(&w->listeners))
 		poller_stop(&w->poller);
-	sb_latency_add(
-	    &w->block->turns, (uv_hrtime() - w->poller.now_ns) / 1000);
+	began_ns = w->poller.now_ns;
+	poller_read_clock(&w->poller);
+	sb_latency_add(&w->block->turns, (w->poller.now_ns - began_ns) / 1000);
 	return more || !STAILQ_EMPTY(&w->busy);
 }
 

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <sys/timerfd.h>
 #include <sys/types.h>
 
 static struct {
@@ -107,6 +108,9 @@ WRAP(ssize_t, sendmsg, FAULT_SENDMSG,
 WRAP(int, shutdown, FAULT_SHUTDOWN, (int fd, int how), (fd, how))
 WRAP(int, socket, FAULT_SOCKET, (int domain, int type, int protocol),
     (domain, type, protocol))
+WRAP(int, timerfd_settime, FAULT_TIMERFD_SETTIME,
+    (int fd, int flags, const struct itimerspec *at, struct itimerspec *old),
+    (fd, flags, at, old))
 
 void *__real_malloc(size_t size);
 void *__wrap_malloc(size_t size);

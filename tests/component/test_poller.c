@@ -178,6 +178,103 @@ timers_of_libuv_fire_in_time(void **state)
 }
 
 static void
+on_timer_never(uv_timer_t *timer)
+{
+	(void)timer;
+	fail_msg("an hour is over");
+}
+
+/* A loop without a handle would not wait at all. */
+static void
+keep_alive(struct set *s, uv_timer_t *timer)
+{
+	uv_timer_init(&s->loop, timer);
+	uv_timer_start(timer, on_timer_never, 3600000, 0);
+	poller_turn(&s->poller, 0);
+}
+
+static void
+let_go(struct set *s, uv_timer_t *timer)
+{
+	uv_close((uv_handle_t *)timer, NULL);
+	poller_turn(&s->poller, 0);
+}
+
+static uint64_t
+waited_ms(struct set *s, int max_wait_ms)
+{
+	uint64_t start = peer_now_ms();
+
+	poller_turn(&s->poller, max_wait_ms);
+	return peer_now_ms() - start;
+}
+
+static void
+a_wait_ends_in_time_whatever_the_waits_before_it_were(void **state)
+{
+	struct set *s = *state;
+	uv_timer_t timer;
+
+	keep_alive(s, &timer);
+	for (int i = 0; i < 3; i++) {
+		assert_u64_between(waited_ms(s, 20), 19, PEER_DEADLINE_MS / 2);
+		assert_u64_between(waited_ms(s, 40), 39, PEER_DEADLINE_MS / 2);
+	}
+	/* An alarm far away, left over by a wait that an event ended. */
+	for (int i = 0; i < 2; i++) {
+		struct item item;
+		int a, b;
+
+		peer_pair(&a, &b);
+		watch(s, a, &item); /* writable: an event at once */
+		assert_u64_between(
+		    waited_ms(s, 3600000), 0, PEER_DEADLINE_MS / 2);
+		assert_u64(item.calls, 1);
+		close(a);
+		close(b);
+		assert_u64_between(waited_ms(s, 20), 19, PEER_DEADLINE_MS / 2);
+	}
+	let_go(s, &timer);
+}
+
+/* One alarm serves all waits until it is due: that is what it is for. */
+static void
+a_wait_that_an_event_ends_sets_no_new_alarm(void **state)
+{
+	struct set *s = *state;
+	struct item item;
+	uv_timer_t timer;
+	int a, b;
+
+	keep_alive(s, &timer);
+	peer_pair(&a, &b);
+	watch(s, a, &item);
+	poller_turn(&s->poller, 60000);
+	for (int i = 0; i < 100; i++) {
+		item.calls = 0;
+		peer_send_all(b, "x", 1);
+		WAIT_UNTIL(item.calls > 0, poller_turn(&s->poller, 60000));
+	}
+	assert_u64(fault_calls(FAULT_TIMERFD_SETTIME), 1);
+	close(a);
+	close(b);
+	let_go(s, &timer);
+}
+
+static void
+an_alarm_that_cannot_be_set_is_a_timeout(void **state)
+{
+	struct set *s = *state;
+	uv_timer_t timer;
+
+	keep_alive(s, &timer);
+	fault_set(FAULT_TIMERFD_SETTIME, 0, 1, ENOMEM);
+	assert_u64_between(waited_ms(s, 20), 19, PEER_DEADLINE_MS / 2);
+	assert_u64(fault_hits(FAULT_TIMERFD_SETTIME), 1);
+	let_go(s, &timer);
+}
+
+static void
 on_readable(uv_poll_t *poll, int status, int events)
 {
 	char c;
@@ -258,6 +355,9 @@ main(void)
 	    TEST(a_removed_item_hears_nothing_more_of_its_batch),
 	    TEST(a_descriptor_taken_out_is_silent_and_modify_changes_interest),
 	    TEST(timers_of_libuv_fire_in_time),
+	    TEST(a_wait_ends_in_time_whatever_the_waits_before_it_were),
+	    TEST(a_wait_that_an_event_ends_sets_no_new_alarm),
+	    TEST(an_alarm_that_cannot_be_set_is_a_timeout),
 	    TEST(a_watcher_of_libuv_started_between_turns_is_heard),
 	    TEST(work_left_over_does_not_wait),
 	    TEST(an_item_that_cannot_be_watched_is_said),
