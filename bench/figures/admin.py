@@ -5,18 +5,29 @@ import contextlib
 import json
 import os
 import time
+from statistics import median
 
 from . import topology  # noqa: F401  (finds lab)
-from .flood import ask
+from .core import cores, on_cores
+from .flood import ask, exchanges
 from .forwarders import Nlbd
-from .processes import Process, cpu_ns, rss_bytes
+from .processes import Process, cpu_ns, place, rss_bytes
 
 from lab.abuse import REFUSED, command  # noqa: E402
 
 
+class OtherNlbd(Nlbd):
+    """One that forwards nothing, to be abused in the other's place."""
+
+    name = "nlbd-other"
+    first_port = 20700
+    http = topology.FRONT, 20790
+
+
 @contextlib.contextmanager
-def abused(run, nlbd, values):
+def abused(run, nlbd, values, cpus=None):
     """All kinds, each a process; what became of their tries."""
+    where_to_run = cpus or os.sched_getaffinity(0)
     admin_socket = run.directory / nlbd.name / "nlbd.sock"
     admin_socket.chmod(0o666)  # or no stranger would come as far as nlbd
     abusers, began = {}, time.monotonic()
@@ -26,6 +37,7 @@ def abused(run, nlbd, values):
             abusers[kind] = Process(
                 command(run.topology.client, kind, where),
                 run.directory / f"abuse-{kind}.log")
+            place([abusers[kind].pid], where_to_run)
         for abuser in abusers.values():
             abuser.wait_for(lambda a=abuser: "abusing" in a.text(), 30,
                             "the abuse has begun")
@@ -61,32 +73,65 @@ def awake(run):
 
 def measure_admin(run):
     nlbd = Nlbd(run.topology, run.options.build, run.options.workers)
-    nlbd.start(run.directory)
+    other = OtherNlbd(run.topology, run.options.build, run.options.workers)
     try:
-        with awake(run):
-            measure_rounds(run, nlbd)
+        nlbd.start(run.directory)
+        other.start(run.directory)
+        with abused(run, nlbd, {}):
+            ask(run, nlbd.address("target"))  # the warm-up: its memory stays
+        for number in range(run.options.rounds):
+            run.add("admin", nlbd, None, number + 1, {
+                **beside(run, nlbd), **among(run, nlbd, other)})
     finally:
+        other.stop()
         nlbd.stop()
 
 
-def measure_rounds(run, nlbd):
-    supervisor = nlbd.process.pid
-    to = nlbd.address("target")
-    with abused(run, nlbd, {}):
-        ask(run, to)  # the warm-up: its memory stays
-    for number in range(run.options.rounds):
-        values = {}
+def beside(run, nlbd):
+    """Whether forwarding waits for what the supervisor is made to do: client,
+    workers and target have one core, the supervisor and those who abuse it
+    another. Many short turns, and the median of their p99: some of them meet
+    a moment in which the machine itself stands still."""
+    supervisor, to = nlbd.process.pid, nlbd.address("target")
+    workers = [pid for pid in nlbd.pids() if pid != supervisor]
+    here, there = set(cores()[:1]), set(cores()[-1:])
+    quiet, loud, values = [], [], {}
+
+    def p99_us():
+        return exchanges(run, to, run.options.rate,
+                         run.options.turn_s)["p99"]
+
+    place([supervisor], there)
+    try:
+        with on_cores([*run.peers.pids(), *workers], here):
+            for _ in range(run.options.turns):
+                quiet.append(p99_us())
+                with abused(run, nlbd, values, there):
+                    loud.append(p99_us())
+    finally:
+        place([supervisor], set(cores()))
+    return {**values, "quiet_p99_us": median(quiet),
+            "abused_p99_us": median(loud),
+            "p99_ratio": median(loud) / median(quiet)}
+
+
+def among(run, nlbd, other):
+    """Where nobody tells them where to run, and what of it is the machine's:
+    the same exchanges while another nlbd is abused."""
+    supervisor, to = nlbd.process.pid, nlbd.address("target")
+    with awake(run):
         quiet = ask(run, to)
         grown = -rss_bytes(supervisor)
-        with abused(run, nlbd, values):
+        with abused(run, nlbd, {}):
             began, used = time.monotonic(), -cpu_ns([supervisor])
             loud = ask(run, to)
             used += cpu_ns([supervisor])
             seconds = time.monotonic() - began
             grown += rss_bytes(supervisor)
-        run.add("admin", nlbd, None, number + 1, {
-            **values, "quiet_p99_us": quiet["p99"],
-            "abused_p99_us": loud["p99"],
-            "p99_ratio": loud["p99"] / quiet["p99"],
-            "supervisor_cpu_ms_per_s": used / 1e6 / seconds,
-            "grown_kib": grown / 1024})
+        with abused(run, other, {}):
+            elsewhere = ask(run, to)
+    return {"supervisor_cpu_ms_per_s": used / 1e6 / seconds,
+            "grown_kib": grown / 1024,
+            "shared_quiet_p99_us": quiet["p99"],
+            "shared_abused_p99_us": loud["p99"],
+            "shared_other_p99_us": elsewhere["p99"]}

@@ -38,12 +38,15 @@ def flood(run, to, values):
     values["dropped_by_kernel"] = dropped / int(sent)
 
 
+def exchanges(run, to, rate, seconds):
+    """64 bytes and their echo, at a fixed rate: their times."""
+    return run.peers.nlbbench(
+        to, "pingpong", "--rate", rate, "--flows", 50, "--warm-up", 0.5,
+        "--duration", seconds)["units"]["exchange"]["latency_us"]
+
+
 def ask(run, to):
-    """Exchanges at a fixed rate: their times."""
-    result = run.peers.nlbbench(
-        to, "pingpong", "--rate", RATE, "--flows", 50, "--warm-up", 0.5,
-        "--duration", run.options.seconds)
-    return result["units"]["exchange"]["latency_us"]
+    return exchanges(run, to, RATE, run.options.seconds)
 
 
 def measure_flood(run):

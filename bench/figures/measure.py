@@ -9,6 +9,7 @@ import sys
 import time
 
 from .admin import measure_admin
+from .core import all_on_one_core
 from .flood import measure_flood
 from .forwarders import HAProxy, Nginx, Nlbd
 from .harness import measure_harness
@@ -77,6 +78,7 @@ class Used:
 
     def __enter__(self):
         self.ns = -self.forwarder.cpu_ns()
+        self.counted = self.forwarder.counted
         self.machine_ns = -machine_busy_ns()
         return self
 
@@ -84,6 +86,11 @@ class Used:
         if exc[0] is None:
             self.machine_ns += machine_busy_ns()
             self.ns += self.forwarder.cpu_ns()
+            if self.forwarder.counted != self.counted:
+                raise SystemExit(
+                    f"bench: {self.forwarder.name} was {self.counted}, and is "
+                    f"{self.forwarder.counted} now:\n"
+                    f"{self.forwarder.process.text()}")
 
     def per(self, units, scale=1e3):
         """None for what is in no process."""
@@ -304,6 +311,37 @@ def measure_scale(run):
                 "reload_alone_ms": row["ms"] - row["waited_ms"]})
 
 
+def core(run, forwarder, _, is_warm_up):
+    """A session, an exchange and a stream; the direct way takes part for the
+    exchange alone, to tell what a forwarder adds."""
+    if is_warm_up:
+        run.peers.nlbbench(forwarder.address("target"), "pingpong", "--flows",
+                           1, "--warm-up", 0, "--duration", 0.5)
+        return None
+    values = {}
+    with Used(forwarder) as used:
+        result = run.peers.nlbbench(
+            forwarder.address("target"), "pingpong", "--flows", 1,
+            "--warm-up", 0, "--duration", run.options.exchange_s)
+    unit = result["units"]["exchange"]
+    values["exchange_us"] = unit["latency_us"]["mean"]
+    if forwarder.has_process:
+        values["cpu_us_per_exchange"] = used.per(unit["done"])
+        mail, stream = (one(run, forwarder, None, False)
+                        for one in (smtp, bulk))
+        values.update({key: mail[key] for key in (
+            "sessions_per_s", "cpu_us_per_session")}, **stream)
+    return values
+
+
+def measure_core(run):
+    """Client, forwarder and server on one core: what a forwarder costs without
+    the wake-ups across cores, whose number the scheduler decides."""
+    with all_on_one_core(run):
+        run.interleaved("core", core, run.taking_part(
+            "core", (*USER_SPACE, "direct")))
+
+
 def interleaved_part(one, names=None, places=None, rounds=None):
     def measure(run):
         options = run.options
@@ -321,6 +359,7 @@ PARTS = {
     "pingpong": interleaved_part(
         pingpong, (*USER_SPACE, "direct", "nft-dnat")),
     "bulk": interleaved_part(bulk),
+    "core": measure_core,
     "syscalls": interleaved_part(syscalls, USER_SPACE,
                                  rounds="memory_rounds"),
     "memory": measure_memory,

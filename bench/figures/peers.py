@@ -49,10 +49,15 @@ class Peers:
             lambda: self.topology.answers(TARGET, SERVICES[name]), 10,
             f"{name} listens")
 
+    def pids(self):
+        return [process.pid for process in self.processes]
+
     def _run(self, argv, seconds, **options):
-        return subprocess.run(self.topology.client.command(argv), text=True,
-                              timeout=seconds, stdin=subprocess.DEVNULL,
-                              **options)
+        """timeout(1) is the one who looks at the clock: subprocess would
+        look whether it has ended every 50 ms, and add them to the time."""
+        return subprocess.run(
+            self.topology.client.command(["timeout", seconds, *argv]),
+            text=True, stdin=subprocess.DEVNULL, **options)
 
     def send_mails(self, to, sessions):
         """Fifty at a time, one mail of 2 KiB per session."""

@@ -102,6 +102,13 @@ def schedstat(pids):
     return on_cpu, waiting
 
 
+def place(pids, cpus):
+    """All their threads on these CPUs; what they start later follows."""
+    for pid in pids:
+        for task in (PROC / str(pid) / "task").iterdir():
+            os.sched_setaffinity(int(task.name), cpus)
+
+
 def cpu_ns(pids):
     return schedstat(pids)[0]
 

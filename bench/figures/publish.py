@@ -23,6 +23,13 @@ ROWS = [  # part, figure, what it is
     ("bulk", "cpu_ms_per_gb", "CPU per GB of the bulk stream, ms"),
     ("pingpong", "p50_us", "64 bytes there and back at a fixed rate, p50, µs"),
     ("pingpong", "p99_us", "the same, p99, µs"),
+    ("core", "cpu_us_per_session", "all on one core: CPU per SMTP session, "
+     "µs"),
+    ("core", "sessions_per_s", "all on one core: SMTP sessions per second"),
+    ("core", "exchange_us", "all on one core: 64 bytes there and back, one "
+     "after the other, mean, µs"),
+    ("core", "gbit_per_s", "all on one core: one bulk stream, Gbit/s"),
+    ("core", "cpu_ms_per_gb", "all on one core: CPU per GB, ms"),
     ("memory", "bytes_per_flow", "user memory per idle flow, B"),
 ]
 PLOTS = [("sessions", "SMTP sessions per second"),

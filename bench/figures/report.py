@@ -23,6 +23,18 @@ FIGURES = [
     ("pingpong", "cpu_us_per_exchange", "forwarder CPU per exchange", "us"),
     ("bulk", "gbit_per_s", "bulk, one stream (iperf3)", "Gbit/s"),
     ("bulk", "cpu_ms_per_gb", "bulk, forwarder CPU per GB", "ms"),
+    ("core", "sessions_per_s", "all on one core: SMTP sessions (smtp-source)",
+     "/s"),
+    ("core", "cpu_us_per_session", "all on one core: forwarder CPU per SMTP "
+     "session (smtp-source)", "us"),
+    ("core", "exchange_us", "all on one core: 64-byte exchange, one flow, one "
+     "after the other, mean", "us"),
+    ("core", "cpu_us_per_exchange", "all on one core: forwarder CPU per "
+     "exchange", "us"),
+    ("core", "gbit_per_s", "all on one core: bulk, one stream (iperf3)",
+     "Gbit/s"),
+    ("core", "cpu_ms_per_gb", "all on one core: bulk, forwarder CPU per GB",
+     "ms"),
     ("memory", "bytes_per_flow", "user memory per idle flow", "B"),
     ("flows", "cpu_us_per_exchange", "forwarder CPU per exchange, so many "
      "flows taking turns", "us"),
@@ -49,10 +61,16 @@ FIGURES = [
     ("admin", "supervisor_cpu_ms_per_s", "supervisor's CPU under this abuse",
      "ms/s"),
     ("admin", "grown_kib", "supervisor's memory, grown by this abuse", "KiB"),
-    ("admin", "quiet_p99_us", "64-byte exchange at 500 /s, p99, no abuse",
-     "us"),
-    ("admin", "abused_p99_us", "64-byte exchange at 500 /s, p99, during the "
-     "abuse", "us"),
+    ("admin", "quiet_p99_us", "64-byte exchange at a fixed rate, on a core "
+     "without the supervisor, p99, no abuse", "us"),
+    ("admin", "abused_p99_us", "64-byte exchange at a fixed rate, on a core "
+     "without the supervisor, p99, during the abuse", "us"),
+    ("admin", "shared_quiet_p99_us", "64-byte exchange at 500 /s, cores shared "
+     "with all, p99, no abuse", "us"),
+    ("admin", "shared_abused_p99_us", "64-byte exchange at 500 /s, cores "
+     "shared with all, p99, during the abuse", "us"),
+    ("admin", "shared_other_p99_us", "64-byte exchange at 500 /s, cores shared "
+     "with all, p99, during the abuse of another nlbd", "us"),
     ("harness", "sessions_per_s", "nlbbench and its target alone, a pair on "
      "each core", "/s"),
     ("rules", "cpu_us_per_flow", "worker's CPU per new flow, by "
@@ -156,6 +174,10 @@ GOALS = [
               "latency added to a 64-byte exchange, p50"),
     AddedGoal("pingpong", "p99_us", "most", 1.0, "nginx",
               "latency added to a 64-byte exchange, p99"),
+    AddedGoal("core", "exchange_us", "most", 0.9, "haproxy",
+              "latency added to a 64-byte exchange, all on one core"),
+    AddedGoal("core", "exchange_us", "most", 1.0, "nginx",
+              "latency added to a 64-byte exchange, all on one core"),
     Goal("memory", "bytes_per_flow", "most", 600,
          title="user memory per idle flow, B"),
     FlatGoal("flows", "cpu_us_per_exchange", "most", 1.15,
@@ -171,8 +193,8 @@ GOALS = [
     Goal("flood", "p99_ratio", "most", 1.05,
          title="p99 of allowed clients, during the flood beside before"),
     Goal("admin", "p99_ratio", "most", 1.10,
-         title="p99 of forwarding, while the admin interface is abused "
-         "beside before"),
+         title="p99 of forwarding, while the admin interface is abused, "
+         "beside without"),
     Goal("admin", "refused", "least", 1,
          title="abuse of the admin interface that is refused, share"),
     FlatGoal("rules", "cpu_us_per_flow", "most", 1.10,

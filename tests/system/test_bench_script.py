@@ -2,6 +2,7 @@
 change from noise."""
 import csv
 import json
+import os
 import subprocess
 import sys
 
@@ -31,7 +32,7 @@ def test_short_run_writes_tables_json_csv_and_plots(tmp_path):
         [sys.executable, SCRIPT, "--quick", "--rounds", "1", "--build", BUILD,
          "--out", tmp_path, "--only", "session", "--only", "pingpong",
          "--only", "syscalls", "--only", "memory", "--only", "flood",
-         "--only", "admin"],
+         "--only", "admin", "--only", "core"],
         capture_output=True, text=True, timeout=280, check=False)
     # 1: a goal is missed, as it may be on a busy machine.
     assert done.returncode in (0, 1), done.stdout + done.stderr
@@ -39,7 +40,7 @@ def test_short_run_writes_tables_json_csv_and_plots(tmp_path):
     assert "user memory per idle flow, B: at most 600" in done.stdout
     results = Results.load(tmp_path / "results.json")
     assert results.parts() == ["session", "pingpong", "syscalls", "memory",
-                               "flood", "admin"]
+                               "flood", "admin", "core"]
     assert {"nlbd", "haproxy", "nginx", "direct", "nft-dnat",
             "socat"} <= set(results.forwarders("session"))
     for name in results.forwarders("session"):
@@ -82,6 +83,25 @@ def made_up(path, factor, spread=0.02):
     results = Results(meta, records, {})
     results.save(path)
     return results
+
+
+@pytest.mark.deadline(120)
+def test_run_that_fails_keeps_what_it_measured(tmp_path):
+    fake = tmp_path / "bin/haproxy"
+    fake.parent.mkdir()
+    fake.write_text("#!/bin/sh\necho it does not start\nexit 3\n")
+    fake.chmod(0o755)
+    out = tmp_path / "out"
+    done = subprocess.run(
+        [sys.executable, SCRIPT, "--quick", "--rounds", "1", "--build", BUILD,
+         "--out", out, "--only", "flood", "--only", "pingpong"],
+        capture_output=True, text=True, timeout=110, check=False,
+        env=os.environ | {"PATH": f"{fake.parent}:{os.environ['PATH']}"})
+    assert done.returncode == 70, done.stdout + done.stderr
+    assert "it does not start" in done.stderr
+    results = Results.load(out / "results.json")
+    assert results.parts() == ["flood"]
+    assert "it does not start" in results.meta["failed"]
 
 
 def test_compare_tells_a_change_from_noise(tmp_path):
