@@ -1,8 +1,13 @@
 """The lab itself: its expectations hold for plain TCP and go red for a
 forwarder that is known to break them."""
+import signal
+import threading
+
 import pytest
 
+from lab.capture import Capture, RST, SYN
 from lab.close_matrix import CELLS, Cell, faults, observe
+from lab.netns import FRONT4
 from lab.peers import FIN
 from lab.standin import Careless, Direct, HAProxy
 
@@ -49,3 +54,17 @@ def test_careless_forwarder_is_red(cell, network):
         except (AssertionError, OSError) as error:
             found = [repr(error)]  # a peer could not even play its part
     assert found != []
+
+
+def test_capture_has_all_that_was_sent_before_it_is_read(network):
+    """However late tcpdump is."""
+    with Capture(network.client, "wire", "tcp port 9") as capture, \
+            network.client.socket() as client:
+        capture.signal(signal.SIGSTOP)
+        assert client.connect_ex((FRONT4, 9)) != 0  # refused
+        go_on = threading.Timer(0.3, capture.signal, [signal.SIGCONT])
+        go_on.start()
+        seen = capture.segments()
+        go_on.join()
+    assert [s.has(SYN) for s in seen] == [True, False]
+    assert seen[1].has(RST)

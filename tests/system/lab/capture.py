@@ -1,6 +1,7 @@
 """Packet captures on a veth, read back as TCP segments."""
 import ipaddress
 import re
+import signal
 import tempfile
 from dataclasses import dataclass
 
@@ -11,6 +12,10 @@ from .wait import wait_until
 
 FIN, SYN, RST, ACK = 0x01, 0x02, 0x04, 0x10
 MOD32 = 1 << 32
+
+# What tcpdump says of itself on SIGUSR1, and when it ends without the commas.
+COUNTS = re.compile(r"(\d+) packets? captured, (\d+) packets? received by "
+                    r"filter, (\d+) packets? dropped by kernel")
 
 
 @dataclass(frozen=True)
@@ -51,14 +56,34 @@ class Capture:
 
     def __exit__(self, *exc):
         self._tcpdump.terminate()
-        dropped = re.search(r"(\d+) packets dropped by kernel",
-                            self._tcpdump.text())
+        dropped = re.findall(r"(\d+) packets? dropped by kernel",
+                             self._tcpdump.text())
         self._file.close()
-        if exc[0] is None and dropped is not None:
-            assert int(dropped[1]) == 0, "the capture lost packets"
+        if exc[0] is None and dropped:
+            assert int(dropped[-1]) == 0, "the capture lost packets"
+
+    def signal(self, number):
+        self._tcpdump.signal(number)
+
+    def _ask_counts(self):
+        start = len(self._tcpdump.lines)
+        self.signal(signal.SIGUSR1)
+        return map(int, self._tcpdump.wait_line(
+            COUNTS.pattern, 10, start).groups())
+
+    def _has_written_all(self):
+        """tcpdump is a process like others: what was on the wire may still be
+        on its way to the file."""
+        captured, received, dropped = self._ask_counts()
+        return captured + dropped >= received
 
     def segments(self, source=None, destination=None):
-        """All segments so far, filtered by (address, port or None)."""
+        """All segments until now, filtered by (address, port or None)."""
+        wait_until(self._has_written_all, 10,
+                   "tcpdump has written what it heard")
+        return self._read(source, destination)
+
+    def _read(self, source, destination):
         with open(self._file.name, "rb") as file:
             found = list(_parse(file))
         return [s for s in found if _matches(s.source, source)
@@ -68,7 +93,7 @@ class Capture:
                  destination=None):
         """Until a segment with predicate(segment) is seen; returns it."""
         return wait_until(lambda: next(
-            filter(predicate, self.segments(source, destination)), None),
+            filter(predicate, self._read(source, destination)), None),
             deadline_s, what, poll_s=0.05)
 
 
