@@ -134,4 +134,5 @@ def among(run, nlbd, other):
             "grown_kib": grown / 1024,
             "shared_quiet_p99_us": quiet["p99"],
             "shared_abused_p99_us": loud["p99"],
+            "shared_p99_ratio": loud["p99"] / quiet["p99"],
             "shared_other_p99_us": elsewhere["p99"]}
