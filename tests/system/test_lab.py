@@ -1,6 +1,7 @@
 """The lab itself: its expectations hold for plain TCP and go red for a
 forwarder that is known to break them."""
 import signal
+import socket
 import threading
 
 import pytest
@@ -68,3 +69,26 @@ def test_capture_has_all_that_was_sent_before_it_is_read(network):
         go_on.join()
     assert [s.has(SYN) for s in seen] == [True, False]
     assert seen[1].has(RST)
+
+
+def test_capture_begun_amid_other_traffic_can_be_read(network):
+    """What crossed the device before tcpdump's filter was in force is counted
+    as heard, and never written."""
+    stop = threading.Event()
+
+    def flood():
+        with network.client.socket(kind=socket.SOCK_DGRAM) as sender:
+            while not stop.is_set():
+                sender.sendto(b"other", (FRONT4, 9))
+
+    other = threading.Thread(target=flood)
+    other.start()
+    try:
+        with Capture(network.client, "wire", "tcp port 9") as capture, \
+                network.client.socket() as client:
+            assert client.connect_ex((FRONT4, 9)) != 0
+            seen = capture.segments()
+    finally:
+        stop.set()
+        other.join()
+    assert [s.has(SYN) for s in seen] == [True, False]

@@ -1,7 +1,6 @@
 """Packet captures on a veth, read back as TCP segments."""
 import ipaddress
 import re
-import signal
 import tempfile
 from dataclasses import dataclass
 
@@ -12,10 +11,6 @@ from .wait import wait_until
 
 FIN, SYN, RST, ACK = 0x01, 0x02, 0x04, 0x10
 MOD32 = 1 << 32
-
-# What tcpdump says of itself on SIGUSR1, and when it ends without the commas.
-COUNTS = re.compile(r"(\d+) packets? captured, (\d+) packets? received by "
-                    r"filter, (\d+) packets? dropped by kernel")
 
 
 @dataclass(frozen=True)
@@ -65,22 +60,17 @@ class Capture:
     def signal(self, number):
         self._tcpdump.signal(number)
 
-    def _ask_counts(self):
-        start = len(self._tcpdump.lines)
-        self.signal(signal.SIGUSR1)
-        return map(int, self._tcpdump.wait_line(
-            COUNTS.pattern, 10, start).groups())
-
-    def _has_written_all(self):
-        """tcpdump is a process like others: what was on the wire may still be
-        on its way to the file."""
-        captured, received, dropped = self._ask_counts()
-        return captured + dropped >= received
+    def _sleeps(self):
+        """tcpdump sleeps only when it has nothing left to write: a packet
+        wakes it in the moment it is heard, and --immediate-mode and -U leave
+        nothing in a buffer. Its own counts do not tell, as what was heard
+        before the filter was in force is in them and never written."""
+        with open(f"/proc/{self._tcpdump.pid}/stat", encoding="ascii") as file:
+            return file.read().rpartition(")")[2].split()[0] == "S"
 
     def segments(self, source=None, destination=None):
         """All segments until now, filtered by (address, port or None)."""
-        wait_until(self._has_written_all, 10,
-                   "tcpdump has written what it heard")
+        wait_until(self._sleeps, 10, "tcpdump has written what it heard", 0.001)
         return self._read(source, destination)
 
     def _read(self, source, destination):

@@ -83,9 +83,9 @@ class Namespace:
             os.close(there)
             os.close(home)
 
-    def socket(self, family=socket.AF_INET):
+    def socket(self, family=socket.AF_INET, kind=socket.SOCK_STREAM):
         with self.entered():
-            return socket.socket(family, socket.SOCK_STREAM)
+            return socket.socket(family, kind)
 
     def delete(self):
         subprocess.run(["ip", "netns", "del", self.name], check=False,
