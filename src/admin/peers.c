@@ -4,24 +4,43 @@
  */
 #include "admin/server.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+
+#include "base/tcp_counts.h"
+
+static int
+connection_fd(struct MHD_Connection *connection)
+{
+	const union MHD_ConnectionInfo *info;
+
+	info = MHD_get_connection_info(
+	    connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+	return info == NULL ? -1 : info->connect_fd;
+}
+
+/* NULL: there was no memory for one. */
+static struct admin_peer *
+connection_peer(struct MHD_Connection *connection)
+{
+	const union MHD_ConnectionInfo *info;
+
+	info = MHD_get_connection_info(
+	    connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+	return info == NULL ? NULL : info->socket_context;
+}
 
 void
 admin_cut(struct MHD_Connection *connection)
 {
 	/* What waits to be sent is not worth the kernel's memory. */
 	struct linger now = {.l_onoff = 1, .l_linger = 0};
-	const union MHD_ConnectionInfo *info;
+	int fd = connection_fd(connection);
 
-	info = MHD_get_connection_info(
-	    connection, MHD_CONNECTION_INFO_CONNECTION_FD);
-	if (info == NULL)
-		return;
 	/* MHD has no call to end a connection: it sees an end of file. */
-	(void)setsockopt(
-	    info->connect_fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
-	(void)shutdown(info->connect_fd, SHUT_RDWR);
+	(void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
+	(void)shutdown(fd, SHUT_RDWR);
 }
 
 static void
@@ -89,12 +108,8 @@ admin_peer_add(struct admin *admin, struct MHD_Connection *connection)
 void
 admin_peer_has_asked(struct MHD_Connection *connection)
 {
-	const union MHD_ConnectionInfo *info;
-	struct admin_peer *peer;
+	struct admin_peer *peer = connection_peer(connection);
 
-	info = MHD_get_connection_info(
-	    connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
-	peer = info == NULL ? NULL : info->socket_context;
 	if (peer != NULL)
 		peer->has_asked = true;
 }
@@ -126,4 +141,45 @@ admin_peers_make_room(struct admin *admin)
 	}
 	if (oldest != NULL)
 		peer_cut(oldest);
+}
+
+static void
+refuse_long(struct admin_peer *peer)
+{
+	char answer[256], rest[ADMIN_HEAD_MAX];
+	int fd = connection_fd(peer->connection);
+	int len = snprintf(answer, sizeof(answer),
+	    "HTTP/1.1 431 Request Header Fields Too Large\r\n"
+	    "Content-Type: application/json\r\n"
+	    "Connection: close\r\n\r\n"
+	    "{\"error\": {\"code\": \"RequestTooLarge\", \"message\": "
+	    "\"the request's head is longer than %d bytes\"}}\n",
+	    ADMIN_HEAD_MAX);
+
+	(void)send(fd, answer, (size_t)len, MSG_DONTWAIT | MSG_NOSIGNAL);
+	peer_cut(peer);
+	/* MHD would read what has come before it sees the end. */
+	while (recv(fd, rest, sizeof(rest), MSG_DONTWAIT) > 0)
+		continue;
+}
+
+void
+admin_peers_refuse_long(struct admin *admin)
+{
+	struct admin_peer *peer;
+	uint64_t n;
+
+	if (!admin->read_only)
+		return;
+	/* The newest comes first: it is the one that MHD has just read from.
+	 * Another has its turn after the next read. */
+	TAILQ_FOREACH_REVERSE(peer, &admin->peers, admin_peer_list, entry)
+	{
+		if (!peer->cut && !peer->has_asked &&
+		    tcp_received(connection_fd(peer->connection), &n) == 0 &&
+		    n > ADMIN_HEAD_MAX) {
+			refuse_long(peer);
+			return;
+		}
+	}
 }

@@ -17,6 +17,9 @@
 #include "nlb/event.h"
 
 #define ACCEPT_RETRY_MS 100
+/* Between two connections over TCP: whoever can reach the port makes us work,
+ * and a row of them would hold up the workers on the same core. */
+#define ACCEPT_PACE_MS 1
 
 static void
 on_mhd_log(void *cls, const char *fmt, va_list ap)
@@ -69,10 +72,14 @@ mhd_turn(struct admin *admin)
 		return;
 	if (MHD_run(admin->daemon) != MHD_YES)
 		event_log(EVENT_ADMIN_TROUBLE, "admin: MHD_run failed");
-	if (MHD_get_timeout(admin->daemon, &ms) == MHD_YES)
-		uv_timer_start(&admin->timeout_timer, on_timeout_timer, ms, 0);
-	else
+	if (MHD_get_timeout(admin->daemon, &ms) != MHD_YES) {
 		uv_timer_stop(&admin->timeout_timer);
+		return;
+	}
+	/* It has a full buffer, and no end of a head in it. */
+	if (ms == 0)
+		admin_peers_refuse_long(admin);
+	uv_timer_start(&admin->timeout_timer, on_timeout_timer, ms, 0);
 }
 
 /* With an external loop MHD resumes a connection in its next run, and nothing
@@ -208,6 +215,13 @@ take_connection(struct admin *admin, int fd)
 }
 
 static void
+accept_pause(struct admin *admin, uint64_t ms)
+{
+	uv_timer_start(&admin->accept_timer, on_accept_timer, ms, 0);
+	accept_update(admin);
+}
+
+static void
 on_accept(uv_poll_t *poll, int status, int events)
 {
 	struct admin *admin = poll->data;
@@ -217,6 +231,11 @@ on_accept(uv_poll_t *poll, int status, int events)
 	(void)events;
 	if (uv_fileno((uv_handle_t *)poll, &lfd) != 0)
 		return;
+	if (admin->read_only && uv_now(admin->loop) == admin->accepted_ms) {
+		accept_pause(admin, ACCEPT_PACE_MS);
+		return;
+	}
+	admin->accepted_ms = uv_now(admin->loop);
 	fd = accept4(lfd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 	if (fd >= 0) {
 		take_connection(admin, fd);
@@ -227,9 +246,7 @@ on_accept(uv_poll_t *poll, int status, int events)
 	/* Out of descriptors or memory: the socket stays readable, so asking
 	 * again at once would spin. */
 	event_log(EVENT_ADMIN_TROUBLE, "admin: accept: %s", strerror(errno));
-	uv_timer_start(
-	    &admin->accept_timer, on_accept_timer, ACCEPT_RETRY_MS, 0);
-	accept_update(admin);
+	accept_pause(admin, ACCEPT_RETRY_MS);
 }
 
 static void

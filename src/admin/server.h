@@ -102,8 +102,9 @@ struct admin {
 	struct MHD_Daemon *daemon;
 	uv_poll_t listen_poll, mhd_poll;
 	uv_timer_t timeout_timer; /* MHD's next deadline */
-	uv_timer_t accept_timer;  /* accepts again after a lack of fds */
+	uv_timer_t accept_timer;  /* runs while it does not accept */
 	uv_timer_t peer_timer;    /* the oldest peer's time is over */
+	uint64_t accepted_ms;     /* the last connection, on the loop's clock */
 	unsigned open_handles;
 	unsigned n_connections;
 	bool accepting, closing;
@@ -136,6 +137,10 @@ void admin_cut(struct MHD_Connection *connection);
 /* On TCP nobody waits for a place: the oldest that has not asked yet makes
  * room, or else the oldest of all. */
 void admin_peers_make_room(struct admin *admin);
+/* On TCP: who has sent more than a head may have, and not its end, gets a 431
+ * and is cut. MHD would go on reading, 128 bytes at a time, until its pool is
+ * full: fifty turns for each. */
+void admin_peers_refuse_long(struct admin *admin);
 
 /* guard.c: what a request on TCP must not be. True: it was answered. */
 bool admin_guard_refuses(struct admin_request *request, const char *method);

@@ -12,7 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "worker/tcp_segments.h"
+#include "base/tcp_counts.h"
 
 static void drive(struct flow *f);
 

@@ -9,8 +9,8 @@
  */
 #include <errno.h>
 
+#include "base/tcp_counts.h"
 #include "worker/flow.h"
-#include "worker/tcp_segments.h"
 
 #define PACKETS_INTERVAL_MS 1000
 

@@ -323,6 +323,64 @@ one_who_waits_for_an_answer_keeps_the_place(void **state)
 	assert_i64(client_answer(f, waiting, NULL), 200);
 }
 
+/* More than a head may have, and no end of it: nothing more is read. */
+static void
+a_head_without_end_gets_431_as_json(void **state)
+{
+	static char head[65536];
+	struct admin_fixture *f = *state;
+	struct admin_client *client = client_open(f);
+	json_t *root;
+
+	memset(head, 'a', sizeof(head));
+	memcpy(head, "GET /", 5);
+	client_send(client, head, sizeof(head));
+	assert_i64(client_answer(f, client, &root), 431);
+	assert_str(
+	    text_at(json_object_get(root, "error"), "code"), "RequestTooLarge");
+	json_decref(root);
+	assert_true(loop_run_until(
+	    &f->loop, client_has_ended, client, LOOP_DEADLINE_MS));
+}
+
+static void
+the_oldest_of_many_long_heads_is_refused_as_well(void **state)
+{
+	static char head[20000];
+	struct admin_fixture *f = *state;
+	struct admin_client *clients[8];
+	size_t i, n = sizeof(clients) / sizeof(clients[0]);
+
+	memset(head, 'a', sizeof(head));
+	memcpy(head, "GET /", 5);
+	for (i = 0; i < n; i++)
+		clients[i] = client_open(f);
+	loop_run_for(&f->loop, 50);
+	for (i = 0; i < n; i++)
+		client_send(clients[i], head, sizeof(head));
+	for (i = 0; i < n; i++)
+		assert_i64(client_answer(f, clients[i], NULL), 431);
+}
+
+/* However many come at once, one is taken in a millisecond: whoever can reach
+ * the port has no more of the processor than that. */
+static void
+a_crowd_is_let_in_one_by_one(void **state)
+{
+	enum { CROWD = 24 };
+	struct admin_fixture *f = *state;
+	struct admin_client *clients[CROWD];
+	uint64_t start;
+	size_t i;
+
+	for (i = 0; i < CROWD; i++)
+		clients[i] = client_ask(f, "GET /healthz");
+	start = uv_hrtime();
+	for (i = 0; i < CROWD; i++)
+		assert_i64(client_answer(f, clients[i], NULL), 200);
+	assert_true((uv_hrtime() - start) / 1000000 >= CROWD - 2);
+}
+
 static void
 an_endless_line_is_cut_off(void **state)
 {
@@ -398,6 +456,9 @@ main(void)
 	    TEST(a_client_that_does_not_read_is_cut),
 	    TEST(silent_clients_make_room_for_those_who_ask),
 	    TEST(one_who_waits_for_an_answer_keeps_the_place),
+	    TEST(a_head_without_end_gets_431_as_json),
+	    TEST(the_oldest_of_many_long_heads_is_refused_as_well),
+	    TEST(a_crowd_is_let_in_one_by_one),
 	    TEST(an_endless_line_is_cut_off),
 	    TEST(bodies_are_refused_unread),
 	    TEST(destroyed_with_clients_of_every_kind),

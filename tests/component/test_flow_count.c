@@ -3,10 +3,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/tcp_counts.h"
 #include "faults.h"
 #include "support/expect.h"
 #include "worker/listener.h"
-#include "worker/tcp_segments.h"
 #include "worker_fixture.h"
 
 static int
