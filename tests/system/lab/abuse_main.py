@@ -11,6 +11,8 @@ time one was left, the most bytes it took.
 """
 import collections
 import json
+import math
+import os
 import select
 import signal
 import socket
@@ -18,7 +20,7 @@ import sys
 import time
 
 RATE = 100      # tries a second, after the first ones of a crowd
-TICK_S = 0.1
+DRIP_S = 0.1
 LINE_MAX = 1 << 30
 BLOCK = b"a" * 65536
 TIMEOUT_S = 20  # nlbd has less patience: that is what is tried
@@ -78,8 +80,11 @@ class Abuse:
             time.sleep(max(0, begun + 1 / RATE - time.monotonic()))
 
     def crowd(self, size, drip):
-        """So many at once. Those that were ended come again, at the rate."""
-        poll, held = select.poll(), {}
+        """So many at once. Those that were ended come again, at the rate; each
+        sends a byte in DRIP_S. Nothing is done in one go: how this program
+        uses the machine is not what is tried."""
+        poll, held = select.epoll(), {}
+        dripping = collections.deque()
 
         def add():
             try:
@@ -89,26 +94,38 @@ class Abuse:
                 self.outcomes["cut"] += 1
                 return
             held[sock.fileno()] = sock, time.monotonic()
-            poll.register(sock, select.POLLIN)
+            poll.register(sock, select.EPOLLIN)
+            dripping.append(sock)
 
         def remove(fd):
             poll.unregister(fd)
             self.end(*held.pop(fd))
 
+        def drop():
+            """A byte from who has waited longest."""
+            sock = dripping.popleft()
+            if sock.fileno() not in held:
+                return  # ended
+            try:
+                sock.send(drip)
+            except OSError:
+                remove(sock.fileno())
+            else:
+                dripping.append(sock)
+
         while self.tries < size:
             add()
         print("abusing", flush=True)
         while True:
+            begun = time.monotonic()
             for fd, _ in poll.poll(0):
                 remove(fd)
-            for sock, _ in list(held.values()) if drip else []:
-                try:
-                    sock.send(drip)
-                except OSError:
-                    remove(sock.fileno())
-            for _ in range(min(size - len(held), int(RATE * TICK_S))):
+            if drip:
+                for _ in range(math.ceil(len(dripping) / (DRIP_S * RATE))):
+                    drop()
+            if len(held) < size:
                 add()
-            time.sleep(TICK_S)
+            time.sleep(max(0, begun + 1 / RATE - time.monotonic()))
 
 
 def main():
@@ -128,18 +145,20 @@ def main():
     }[kind]
     abuse = Abuse(family, address, head, body)
 
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        if kind in ("slow", "half-open"):
-            abuse.crowd(SLOW if kind == "slow" else HALF_OPEN,
-                        b"x" if kind == "slow" else b"")
-        else:
-            abuse.one_by_one()
-    except KeyboardInterrupt:
-        print(json.dumps({
+    def finish(*_):
+        """An exception would be lost where Python ends an object."""
+        text = json.dumps({
             "tries": abuse.tries, "outcomes": abuse.outcomes,
-            "longest_s": abuse.longest_s, "most_bytes": abuse.most_bytes}),
-            flush=True)
+            "longest_s": abuse.longest_s, "most_bytes": abuse.most_bytes})
+        os.write(sys.stdout.fileno(), f"\n{text}\n".encode())
+        os._exit(0)
+
+    signal.signal(signal.SIGTERM, finish)
+    if kind in ("slow", "half-open"):
+        abuse.crowd(SLOW if kind == "slow" else HALF_OPEN,
+                    b"x" if kind == "slow" else b"")
+    else:
+        abuse.one_by_one()
 
 
 main()
