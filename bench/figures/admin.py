@@ -1,5 +1,8 @@
 """The admin interface abused in every way at once: what forwarding notices,
-and what it costs the supervisor."""
+and what it costs the supervisor.
+
+All p99 are the median of short turns, with and without the abuse by turns: in
+some of them the machine itself stands still for milliseconds."""
 
 import contextlib
 import json
@@ -16,11 +19,10 @@ from .processes import Process, cpu_ns, place, rss_bytes
 from lab.abuse import REFUSED, command  # noqa: E402
 
 
-class OtherNlbd(Nlbd):
-    """One that forwards nothing, to be abused in the other's place."""
+class Nobody:
+    """In nlbd's place: the same tries, and nothing that hears them."""
 
-    name = "nlbd-other"
-    first_port = 20700
+    name = "nobody"
     http = topology.FRONT, 20790
 
 
@@ -29,7 +31,8 @@ def abused(run, nlbd, values, cpus=None):
     """All kinds, each a process; what became of their tries."""
     where_to_run = cpus or os.sched_getaffinity(0)
     admin_socket = run.directory / nlbd.name / "nlbd.sock"
-    admin_socket.chmod(0o666)  # or no stranger would come as far as nlbd
+    if nlbd is not Nobody:
+        admin_socket.chmod(0o666)  # or no stranger would come as far as nlbd
     abusers, began = {}, time.monotonic()
     try:
         for kind in REFUSED:
@@ -48,7 +51,7 @@ def abused(run, nlbd, values, cpus=None):
     seconds = time.monotonic() - began
     tries = ended = refused = 0
     for kind, abuser in abusers.items():
-        result = json.loads(abuser.text().splitlines()[-1])
+        result = result_of(abuser)
         tries += result["tries"]
         for outcome, count in result["outcomes"].items():
             ended += count
@@ -56,7 +59,17 @@ def abused(run, nlbd, values, cpus=None):
             if outcome in REFUSED[kind] | {"cut"}:
                 refused += count
     values["tries_per_s"] = tries / seconds
-    values["refused"] = refused / ended
+    if nlbd is not Nobody:
+        values["refused"] = refused / ended
+
+
+def result_of(abuser):
+    """The one line of JSON that it ends with."""
+    found = [line for line in abuser.text().splitlines()
+             if line.startswith("{")]
+    if not found:
+        raise RuntimeError(f"an abuser ended without result:\n{abuser.text()}")
+    return json.loads(found[-1])
 
 
 @contextlib.contextmanager
@@ -73,41 +86,37 @@ def awake(run):
 
 def measure_admin(run):
     nlbd = Nlbd(run.topology, run.options.build, run.options.workers)
-    other = OtherNlbd(run.topology, run.options.build, run.options.workers)
     try:
         nlbd.start(run.directory)
-        other.start(run.directory)
         with abused(run, nlbd, {}):
             ask(run, nlbd.address("target"))  # the warm-up: its memory stays
         for number in range(run.options.rounds):
             run.add("admin", nlbd, None, number + 1, {
-                **beside(run, nlbd), **among(run, nlbd, other)})
+                **beside(run, nlbd), **among(run, nlbd)})
     finally:
-        other.stop()
         nlbd.stop()
+
+
+def p99_us(run, to):
+    return exchanges(run, to, run.options.rate, run.options.turn_s)["p99"]
 
 
 def beside(run, nlbd):
     """Whether forwarding waits for what the supervisor is made to do: client,
     workers and target have one core, the supervisor and those who abuse it
-    another. Many short turns, and the median of their p99: some of them meet
-    a moment in which the machine itself stands still."""
+    another."""
     supervisor, to = nlbd.process.pid, nlbd.address("target")
     workers = [pid for pid in nlbd.pids() if pid != supervisor]
     here, there = set(cores()[:1]), set(cores()[-1:])
     quiet, loud, values = [], [], {}
 
-    def p99_us():
-        return exchanges(run, to, run.options.rate,
-                         run.options.turn_s)["p99"]
-
     place([supervisor], there)
     try:
         with on_cores([*run.peers.pids(), *workers], here):
             for _ in range(run.options.turns):
-                quiet.append(p99_us())
+                quiet.append(p99_us(run, to))
                 with abused(run, nlbd, values, there):
-                    loud.append(p99_us())
+                    loud.append(p99_us(run, to))
     finally:
         place([supervisor], set(cores()))
     return {**values, "quiet_p99_us": median(quiet),
@@ -115,24 +124,27 @@ def beside(run, nlbd):
             "p99_ratio": median(loud) / median(quiet)}
 
 
-def among(run, nlbd, other):
-    """Where nobody tells them where to run, and what of it is the machine's:
-    the same exchanges while another nlbd is abused."""
+def among(run, nlbd):
+    """Where nobody tells them where to run; and what of it is the abusers' own
+    use of the machine, which is there as well when nobody hears them."""
     supervisor, to = nlbd.process.pid, nlbd.address("target")
+    quiet, loud, unheard, cpu, grown = [], [], [], [], []
     with awake(run):
-        quiet = ask(run, to)
-        grown = -rss_bytes(supervisor)
-        with abused(run, nlbd, {}):
-            began, used = time.monotonic(), -cpu_ns([supervisor])
-            loud = ask(run, to)
-            used += cpu_ns([supervisor])
-            seconds = time.monotonic() - began
-            grown += rss_bytes(supervisor)
-        with abused(run, other, {}):
-            elsewhere = ask(run, to)
-    return {"supervisor_cpu_ms_per_s": used / 1e6 / seconds,
-            "grown_kib": grown / 1024,
-            "shared_quiet_p99_us": quiet["p99"],
-            "shared_abused_p99_us": loud["p99"],
-            "shared_p99_ratio": loud["p99"] / quiet["p99"],
-            "shared_other_p99_us": elsewhere["p99"]}
+        for _ in range(run.options.turns):
+            quiet.append(p99_us(run, to))
+            rss = rss_bytes(supervisor)
+            with abused(run, nlbd, {}):
+                began, used = time.monotonic(), cpu_ns([supervisor])
+                loud.append(p99_us(run, to))
+                cpu.append((cpu_ns([supervisor]) - used) / 1e6
+                           / (time.monotonic() - began))
+                grown.append((rss_bytes(supervisor) - rss) / 1024)
+            with abused(run, Nobody, {}):
+                unheard.append(p99_us(run, to))
+    return {"supervisor_cpu_ms_per_s": median(cpu),
+            "grown_kib": sum(grown),
+            "shared_quiet_p99_us": median(quiet),
+            "shared_abused_p99_us": median(loud),
+            "shared_unheard_p99_us": median(unheard),
+            "shared_p99_ratio": median(loud) / median(quiet),
+            "unheard_p99_ratio": median(unheard) / median(quiet)}

@@ -65,12 +65,13 @@ FIGURES = [
      "without the supervisor, p99, no abuse", "us"),
     ("admin", "abused_p99_us", "64-byte exchange at a fixed rate, on a core "
      "without the supervisor, p99, during the abuse", "us"),
-    ("admin", "shared_quiet_p99_us", "64-byte exchange at 500 /s, cores shared "
-     "with all, p99, no abuse", "us"),
-    ("admin", "shared_abused_p99_us", "64-byte exchange at 500 /s, cores "
+    ("admin", "shared_quiet_p99_us", "64-byte exchange at a fixed rate, cores "
+     "shared with all, p99, no abuse", "us"),
+    ("admin", "shared_abused_p99_us", "64-byte exchange at a fixed rate, cores "
      "shared with all, p99, during the abuse", "us"),
-    ("admin", "shared_other_p99_us", "64-byte exchange at 500 /s, cores shared "
-     "with all, p99, during the abuse of another nlbd", "us"),
+    ("admin", "shared_unheard_p99_us", "64-byte exchange at a fixed rate, cores "
+     "shared with all, p99, during the same tries at a closed port", "us"),
+    ("admin", "unheard_p99_ratio", "this, beside no abuse", "ratio"),
     ("harness", "sessions_per_s", "nlbbench and its target alone, a pair on "
      "each core", "/s"),
     ("rules", "cpu_us_per_flow", "worker's CPU per new flow, by "
