@@ -17,9 +17,12 @@
 #include "nlb/event.h"
 
 #define ACCEPT_RETRY_MS 100
-/* Between two connections over TCP: whoever can reach the port makes us work,
- * and a row of them would hold up the workers on the same core. */
-#define ACCEPT_PACE_MS 1
+/* Connections over TCP: whoever can reach the port makes us work, on cores that
+ * the workers need. So many may come in a row, a millisecond apart; after them
+ * 200 a second, which is many times what those ask who have a reason to. */
+#define ACCEPT_ROW 64
+#define ACCEPT_ROW_MS 1
+#define ACCEPT_PACE_MS 5
 
 static void
 on_mhd_log(void *cls, const char *fmt, va_list ap)
@@ -221,6 +224,30 @@ accept_pause(struct admin *admin, uint64_t ms)
 	accept_update(admin);
 }
 
+/* On TCP: may one be taken now? Otherwise it waits in the kernel's queue. */
+static bool
+accept_is_due(struct admin *admin)
+{
+	uint64_t now_ms = uv_now(admin->loop);
+	uint64_t rested_ms = now_ms - admin->accepted_ms;
+	uint64_t wait_ms;
+
+	/* Each pause that was not needed is one more for the next row. */
+	if (rested_ms / ACCEPT_PACE_MS > ACCEPT_ROW - admin->accept_row)
+		admin->accept_row = ACCEPT_ROW;
+	else
+		admin->accept_row += (unsigned)(rested_ms / ACCEPT_PACE_MS);
+	wait_ms = admin->accept_row > 0 ? ACCEPT_ROW_MS : ACCEPT_PACE_MS;
+	if (rested_ms < wait_ms) {
+		accept_pause(admin, wait_ms - rested_ms);
+		return false;
+	}
+	if (admin->accept_row > 0)
+		admin->accept_row--;
+	admin->accepted_ms = now_ms;
+	return true;
+}
+
 static void
 on_accept(uv_poll_t *poll, int status, int events)
 {
@@ -231,11 +258,8 @@ on_accept(uv_poll_t *poll, int status, int events)
 	(void)events;
 	if (uv_fileno((uv_handle_t *)poll, &lfd) != 0)
 		return;
-	if (admin->read_only && uv_now(admin->loop) == admin->accepted_ms) {
-		accept_pause(admin, ACCEPT_PACE_MS);
+	if (admin->read_only && !accept_is_due(admin))
 		return;
-	}
-	admin->accepted_ms = uv_now(admin->loop);
 	fd = accept4(lfd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 	if (fd >= 0) {
 		take_connection(admin, fd);

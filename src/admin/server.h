@@ -105,6 +105,7 @@ struct admin {
 	uv_timer_t accept_timer;  /* runs while it does not accept */
 	uv_timer_t peer_timer;    /* the oldest peer's time is over */
 	uint64_t accepted_ms;     /* the last connection, on the loop's clock */
+	unsigned accept_row;      /* that may come at once */
 	unsigned open_handles;
 	unsigned n_connections;
 	bool accepting, closing;

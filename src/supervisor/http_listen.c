@@ -9,7 +9,7 @@
 #include "nlb/event.h"
 #include "supervisor/daemon.h"
 
-#define BACKLOG 1024
+#define BACKLOG 256
 /* Of a connection, in bytes; the kernel takes it twice. A request is small,
  * and more than a head may have is refused. */
 #define RECEIVE_BUFFER 8192
