@@ -90,7 +90,7 @@ def measure_admin(run):
         nlbd.start(run.directory)
         with abused(run, nlbd, {}):
             ask(run, nlbd.address("target"))  # the warm-up: its memory stays
-        for number in range(run.options.rounds):
+        for number in range(run.options.admin_rounds):
             run.add("admin", nlbd, None, number + 1, {
                 **beside(run, nlbd), **among(run, nlbd)})
     finally:
@@ -130,7 +130,7 @@ def among(run, nlbd):
     supervisor, to = nlbd.process.pid, nlbd.address("target")
     quiet, loud, unheard, cpu, grown = [], [], [], [], []
     with awake(run):
-        for _ in range(run.options.turns):
+        for _ in range(run.options.admin_turns):
             quiet.append(p99_us(run, to))
             rss = rss_bytes(supervisor)
             with abused(run, nlbd, {}):
@@ -147,4 +147,5 @@ def among(run, nlbd):
             "shared_abused_p99_us": median(loud),
             "shared_unheard_p99_us": median(unheard),
             "shared_p99_ratio": median(loud) / median(quiet),
-            "unheard_p99_ratio": median(unheard) / median(quiet)}
+            "unheard_p99_ratio": median(unheard) / median(quiet),
+            "heard_p99_ratio": median(loud) / median(unheard)}

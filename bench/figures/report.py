@@ -196,6 +196,8 @@ GOALS = [
     Goal("admin", "shared_p99_ratio", "most", 1.10,
          title="p99 of forwarding, while the admin interface is abused, "
          "beside without"),
+    Goal("admin", "heard_p99_ratio", "most", 1.10,
+         title="the same, beside the same tries at a closed port"),
     Goal("admin", "p99_ratio", "most", 1.10,
          title="the same with a core of its own for forwarding"),
     Goal("admin", "refused", "least", 1,
