@@ -5,18 +5,17 @@ All p99 are the median of short turns, with and without the abuse by turns: in
 some of them the machine itself stands still for milliseconds."""
 
 import contextlib
-import json
 import os
 import time
 from statistics import median
 
 from . import topology  # noqa: F401  (finds lab)
 from .core import cores, on_cores
-from .flood import ask, exchanges
+from .flood import p99_us
 from .forwarders import Nlbd
 from .processes import Process, cpu_ns, place, rss_bytes
 
-from lab.abuse import REFUSED, command  # noqa: E402
+from lab.abuse import REFUSED, command, result_of  # noqa: E402
 
 
 class Nobody:
@@ -51,7 +50,7 @@ def abused(run, nlbd, values, cpus=None):
     seconds = time.monotonic() - began
     tries = ended = refused = 0
     for kind, abuser in abusers.items():
-        result = result_of(abuser)
+        result = result_of(abuser.text())
         tries += result["tries"]
         for outcome, count in result["outcomes"].items():
             ended += count
@@ -59,17 +58,7 @@ def abused(run, nlbd, values, cpus=None):
             if outcome in REFUSED[kind] | {"cut"}:
                 refused += count
     values["tries_per_s"] = tries / seconds
-    if nlbd is not Nobody:
-        values["refused"] = refused / ended
-
-
-def result_of(abuser):
-    """The one line of JSON that it ends with."""
-    found = [line for line in abuser.text().splitlines()
-             if line.startswith("{")]
-    if not found:
-        raise RuntimeError(f"an abuser ended without result:\n{abuser.text()}")
-    return json.loads(found[-1])
+    values["refused"] = refused / ended
 
 
 @contextlib.contextmanager
@@ -89,16 +78,13 @@ def measure_admin(run):
     try:
         nlbd.start(run.directory)
         with abused(run, nlbd, {}):
-            ask(run, nlbd.address("target"))  # the warm-up: its memory stays
+            # The warm-up: its memory stays.
+            p99_us(run, nlbd.address("target"), run.options.rate)
         for number in range(run.options.admin_rounds):
             run.add("admin", nlbd, None, number + 1, {
                 **beside(run, nlbd), **among(run, nlbd)})
     finally:
         nlbd.stop()
-
-
-def p99_us(run, to):
-    return exchanges(run, to, run.options.rate, run.options.turn_s)["p99"]
 
 
 def beside(run, nlbd):
@@ -114,9 +100,9 @@ def beside(run, nlbd):
     try:
         with on_cores([*run.peers.pids(), *workers], here):
             for _ in range(run.options.turns):
-                quiet.append(p99_us(run, to))
+                quiet.append(p99_us(run, to, run.options.rate))
                 with abused(run, nlbd, values, there):
-                    loud.append(p99_us(run, to))
+                    loud.append(p99_us(run, to, run.options.rate))
     finally:
         place([supervisor], set(cores()))
     return {**values, "quiet_p99_us": median(quiet),
@@ -131,16 +117,16 @@ def among(run, nlbd):
     quiet, loud, unheard, cpu, grown = [], [], [], [], []
     with awake(run):
         for _ in range(run.options.admin_turns):
-            quiet.append(p99_us(run, to))
+            quiet.append(p99_us(run, to, run.options.rate))
             rss = rss_bytes(supervisor)
             with abused(run, nlbd, {}):
                 began, used = time.monotonic(), cpu_ns([supervisor])
-                loud.append(p99_us(run, to))
+                loud.append(p99_us(run, to, run.options.rate))
                 cpu.append((cpu_ns([supervisor]) - used) / 1e6
                            / (time.monotonic() - began))
                 grown.append((rss_bytes(supervisor) - rss) / 1024)
             with abused(run, Nobody, {}):
-                unheard.append(p99_us(run, to))
+                unheard.append(p99_us(run, to, run.options.rate))
     return {"supervisor_cpu_ms_per_s": median(cpu),
             "grown_kib": sum(grown),
             "shared_quiet_p99_us": median(quiet),

@@ -46,14 +46,10 @@ def exchanges(run, to, rate, seconds):
         "--duration", seconds)["units"]["exchange"]["latency_us"]
 
 
-def ask(run, to):
-    return exchanges(run, to, RATE, run.options.seconds)
-
-
-def p99_us(run, to):
+def p99_us(run, to, rate):
     """Of a short turn: the median of several is what is wanted, as in some the
     machine itself stands still for milliseconds."""
-    return exchanges(run, to, RATE, run.options.turn_s)["p99"]
+    return exchanges(run, to, rate, run.options.turn_s)["p99"]
 
 
 def measure_flood(run):
@@ -64,9 +60,9 @@ def measure_flood(run):
         for number in range(run.options.rounds):
             values, quiet, loud = {}, [], []
             for _ in range(run.options.turns):
-                quiet.append(p99_us(run, to))
+                quiet.append(p99_us(run, to, RATE))
                 with flood(run, to, values):
-                    loud.append(p99_us(run, to))
+                    loud.append(p99_us(run, to, RATE))
             # Nobody but the flood: what nlbd then does is idling, or not.
             idle_s = run.options.seconds
             before = nlbd.cpu_ns()

@@ -146,17 +146,13 @@ admin_peers_make_room(struct admin *admin)
 static void
 refuse_long(struct admin_peer *peer)
 {
-	char answer[256], rest[ADMIN_HEAD_MAX];
+	char message[64], rest[ADMIN_HEAD_MAX];
 	int fd = connection_fd(peer->connection);
-	int len = snprintf(answer, sizeof(answer),
-	    "HTTP/1.1 431 Request Header Fields Too Large\r\n"
-	    "Content-Type: application/json\r\n"
-	    "Connection: close\r\n\r\n"
-	    "{\"error\": {\"code\": \"RequestTooLarge\", \"message\": "
-	    "\"the request's head is longer than %d bytes\"}}\n",
-	    ADMIN_HEAD_MAX);
 
-	(void)send(fd, answer, (size_t)len, MSG_DONTWAIT | MSG_NOSIGNAL);
+	snprintf(message, sizeof(message),
+	    "the request's head is longer than %d bytes", ADMIN_HEAD_MAX);
+	admin_send_refusal(fd, "431 Request Header Fields Too Large",
+	    "RequestTooLarge", message);
 	peer_cut(peer);
 	/* MHD would read what has come before it sees the end. */
 	while (recv(fd, rest, sizeof(rest), MSG_DONTWAIT) > 0)

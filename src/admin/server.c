@@ -147,26 +147,35 @@ on_connection(void *cls, struct MHD_Connection *connection,
 	accept_update(admin);
 }
 
-/* A local socket's buffer is empty, the few bytes fit. Closed at once, with
- * the request unread, the socket would be reset and the answer lost: it stays
- * open until some others have been refused. */
+/* The socket's buffer is empty, the few bytes fit. */
+void
+admin_send_refusal(
+    int fd, const char *status, const char *code, const char *message)
+{
+	char text[512];
+	int len = snprintf(text, sizeof(text),
+	    "HTTP/1.1 %s\r\n"
+	    "Content-Type: application/json\r\n"
+	    "Connection: close\r\n\r\n"
+	    "{\"error\": {\"code\": \"%s\", \"message\": \"%s\"}}\n",
+	    status, code, message);
+
+	(void)send(fd, text, (size_t)len, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
+/* Closed at once, with the request unread, the socket would be reset and the
+ * answer lost: it stays open until some others have been refused. */
 static void
 refuse(struct admin *admin, int fd, uid_t uid)
 {
 	int *place = &admin->refused[admin->n_refused % ADMIN_REFUSED_MAX];
 
 	static struct log_limit limit = LOG_LIMIT(5);
-	static const char answer[] =
-	    "HTTP/1.1 403 Forbidden\r\n"
-	    "Content-Type: application/json\r\n"
-	    "Connection: close\r\n\r\n"
-	    "{\"error\": {\"code\": \"AccessDenied\", \"message\": "
-	    "\"only root and the user of nlbd may use this socket\"}}\n";
-
 	if (log_allowed(&limit, uv_hrtime() / 1000000))
 		event_log(EVENT_ADMIN_REFUSED,
 		    "admin: refused a connection of uid %u", (unsigned)uid);
-	(void)send(fd, answer, sizeof(answer) - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+	admin_send_refusal(fd, "403 Forbidden", "AccessDenied",
+	    "only root and the user of nlbd may use this socket");
 	(void)shutdown(fd, SHUT_WR);
 	if (admin->n_refused++ >= ADMIN_REFUSED_MAX)
 		close(*place);
@@ -404,6 +413,7 @@ admin_create_http(uv_loop_t *loop, int listen_fd, const struct admin_ops *ops,
     struct admin **out)
 {
 	struct admin *admin = calloc(1, sizeof(*admin));
+	int receive_buffer = ADMIN_HEAD_MAX;
 
 	if (admin == NULL)
 		return -ENOMEM;
@@ -411,6 +421,9 @@ admin_create_http(uv_loop_t *loop, int listen_fd, const struct admin_ops *ops,
 	admin->ops = ops;
 	admin->read_only = true;
 	admin->connections_max = ADMIN_HTTP_CONNECTIONS_MAX;
+	/* Of each connection; the kernel takes it twice. */
+	(void)setsockopt(listen_fd, SOL_SOCKET, SO_RCVBUF, &receive_buffer,
+	    sizeof(receive_buffer));
 	return start(admin, listen_fd, out);
 }
 

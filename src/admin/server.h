@@ -122,6 +122,10 @@ enum MHD_Result admin_on_request(void *cls, struct MHD_Connection *connection,
     const char *upload_data, size_t *upload_data_size, void **con_cls);
 void admin_on_request_completed(void *cls, struct MHD_Connection *connection,
     void **con_cls, enum MHD_RequestTerminationCode code);
+/* An error as JSON past MHD, which has no request to answer; all of it plain
+ * text without quotes (server.c). */
+void admin_send_refusal(
+    int fd, const char *status, const char *code, const char *message);
 /* Lets MHD run in the loop's next turn (server.c). */
 void admin_wake(struct admin *admin);
 /* Before MHD stops: no connection may be suspended then. */

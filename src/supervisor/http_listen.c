@@ -10,9 +10,6 @@
 #include "supervisor/daemon.h"
 
 #define BACKLOG 256
-/* Of a connection, in bytes; the kernel takes it twice. A request is small,
- * and more than a head may have is refused. */
-#define RECEIVE_BUFFER 8192
 
 static int
 open_socket(const struct addr *a)
@@ -20,15 +17,12 @@ open_socket(const struct addr *a)
 	struct sockaddr_storage ss;
 	socklen_t len = addr_to_sockaddr(a, &ss);
 	int on = 1, v6only = addr_is_unspecified(a) ? 0 : 1;
-	int receive_buffer = RECEIVE_BUFFER;
 	int rc, fd = socket(ss.ss_family,
 		    SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
 	if (fd == -1)
 		return -errno;
 	(void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-	(void)setsockopt(
-	    fd, SOL_SOCKET, SO_RCVBUF, &receive_buffer, sizeof(receive_buffer));
 	if (a->family == ADDR_IPV6)
 		(void)setsockopt(
 		    fd, IPPROTO_IPV6, IPV6_V6ONLY, &v6only, sizeof(v6only));

@@ -1,6 +1,7 @@
 """Those who abuse the admin interface, each a process of the least priority."""
 import json
 import pathlib
+import re
 import sys
 
 from .process import Process
@@ -22,6 +23,13 @@ def command(namespace, kind, where):
     return namespace.command([*program, *where])
 
 
+def result_of(text):
+    """The one line of JSON among what an abuser wrote."""
+    found = re.search(r"^\{.*\}$", text, re.M)
+    assert found, f"an abuser ended without result:\n{text}"
+    return json.loads(found[0])
+
+
 class Abuse:
     """Under way in a `with`; then what became of it."""
 
@@ -40,6 +48,4 @@ class Abuse:
     def __exit__(self, kind, *rest):
         self._process.terminate()
         if kind is None:
-            match = self._process.find_line(r"^\{.*\}$")
-            assert match, self._process.text()
-            self.__dict__.update(json.loads(match[0]))
+            self.__dict__.update(result_of(self._process.text()))

@@ -95,7 +95,8 @@ class Abuse:
                 return
             held[sock.fileno()] = sock, time.monotonic()
             poll.register(sock, select.EPOLLIN)
-            dripping.append(sock)
+            if drip:
+                dripping.append(sock)
 
         def remove(fd):
             poll.unregister(fd)
