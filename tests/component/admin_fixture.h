@@ -12,7 +12,7 @@
 
 #include "admin_fake.h"
 
-#define CLIENTS_MAX 100
+#define CLIENTS_MAX 140
 #define CLIENT_TEXT_MAX 65536
 
 struct admin_client {
