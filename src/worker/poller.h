@@ -41,6 +41,10 @@ struct poller {
 	bool uv_ready; /* libuv has something to do */
 	bool more;     /* after_batch has something left */
 	bool stopped;
+	/* Staying awake for a moment before a wait: another processor is
+	 * there, and the waits are long. */
+	bool has_company;
+	uint64_t mean_wait_ns;
 	/* CLOCK_MONOTONIC as it was last read: at the start of this turn */
 	uint64_t now_ms, now_ns;
 	/* Called after each batch of events, timers included. Returns true

@@ -18,7 +18,8 @@ static struct {
 	void (*before)(void *arg);
 	void *arg;
 } faults[FAULT_CALLS];
-static uint64_t clock_skipped_ns, clock_step_ns;
+static uint64_t clock_skipped_ns, clock_step_ns, clock_stopped_ns;
+static uint64_t clock_readings;
 
 void
 fault_set(enum fault_call call, unsigned skip, unsigned times, int err)
@@ -45,7 +46,7 @@ void
 fault_reset(void)
 {
 	memset(faults, 0, sizeof(faults));
-	clock_step_ns = 0;
+	clock_step_ns = clock_stopped_ns = 0;
 }
 
 void
@@ -65,6 +66,20 @@ void
 fault_step_clock(uint64_t ns)
 {
 	clock_step_ns = ns;
+}
+
+uint64_t __real_uv_hrtime(void);
+
+void
+fault_stop_clock(void)
+{
+	clock_stopped_ns = __real_uv_hrtime();
+}
+
+uint64_t
+fault_clock_readings(void)
+{
+	return clock_readings;
 }
 
 static bool
@@ -170,11 +185,13 @@ __wrap_send(int fd, const void *bytes, size_t size, int flags)
 	return -1;
 }
 
-uint64_t __real_uv_hrtime(void);
 uint64_t __wrap_uv_hrtime(void);
 uint64_t
 __wrap_uv_hrtime(void)
 {
+	clock_readings++;
 	clock_skipped_ns += clock_step_ns;
+	if (clock_stopped_ns != 0)
+		return clock_stopped_ns + clock_skipped_ns;
 	return __real_uv_hrtime() + clock_skipped_ns;
 }

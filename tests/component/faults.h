@@ -38,5 +38,8 @@ void fault_before(enum fault_call call, void (*hook)(void *arg), void *arg);
 void fault_skip_clock(uint64_t ms);
 /* Each reading takes that long, as if every step were slow. */
 void fault_step_clock(uint64_t ns);
+/* From now on only the two above let time pass, until fault_reset. */
+void fault_stop_clock(void);
+uint64_t fault_clock_readings(void);
 
 #endif

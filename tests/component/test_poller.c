@@ -2,6 +2,7 @@
 #include "worker/poller.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -326,6 +327,103 @@ work_left_over_does_not_wait(void **state)
 	assert_u64(s->batches, 10);
 }
 
+/* As many turns, so long after each other, as make any average of theirs; then
+ * how often one more, with an event waiting, reads the clock. */
+static uint64_t
+readings_after_waits(struct set *s, uint64_t wait_ms)
+{
+	uint64_t before;
+
+	for (int i = 0; i < 100; i++) {
+		fault_skip_clock(wait_ms);
+		poller_turn(&s->poller, 1000);
+	}
+	before = fault_clock_readings();
+	poller_turn(&s->poller, 1000);
+	return fault_clock_readings() - before;
+}
+
+static struct item *
+watch_what_is_always_ready(struct set *s, int fds[2])
+{
+	static struct item item;
+
+	item = (struct item){.item.on_event = on_event};
+	assert_i64(pipe(fds), 0);
+	assert_i64(poller_add(&s->poller, fds[0], EPOLLIN, &item.item), 0);
+	assert_i64(write(fds[1], "x", 1), 1);
+	return &item;
+}
+
+/* Who reads the clock again and again is awake: once a us of this clock. */
+static void
+long_waits_keep_a_poller_awake_for_3_us_and_short_ones_do_not(void **state)
+{
+	struct set *s = *state;
+	struct item *item;
+	uv_timer_t timer;
+	int fds[2];
+
+	if (!s->poller.has_company)
+		skip(); /* a single processor */
+	keep_alive(s, &timer);
+	item = watch_what_is_always_ready(s, fds);
+	fault_stop_clock();
+	fault_step_clock(1000);
+	assert_u64_between(readings_after_waits(s, 0), 1, 2);
+	assert_u64_between(readings_after_waits(s, 1), 1 + 3, 2 + 4);
+	/* And it finds back to its work. */
+	assert_u64_between(readings_after_waits(s, 0), 1, 2);
+	assert_u64(item->calls, 303);
+	let_go(s, &timer);
+	close(fds[0]);
+	close(fds[1]);
+}
+
+static void
+a_poller_does_not_stay_awake_for_work_that_is_left_over(void **state)
+{
+	struct set *s = *state;
+	uv_timer_t timer;
+	int fds[2];
+
+	keep_alive(s, &timer);
+	watch_what_is_always_ready(s, fds);
+	fault_stop_clock();
+	fault_step_clock(1000);
+	s->more = 1000;
+	assert_u64_between(readings_after_waits(s, 1), 1, 2);
+	s->more = 0;
+	let_go(s, &timer);
+	close(fds[0]);
+	close(fds[1]);
+}
+
+static void
+a_poller_on_a_single_processor_never_stays_awake(void **state)
+{
+	struct set *s = *state;
+	cpu_set_t all, one;
+	uv_timer_t timer;
+	int fds[2];
+
+	assert_i64(sched_getaffinity(0, sizeof(all), &all), 0);
+	CPU_ZERO(&one);
+	CPU_SET((unsigned)sched_getcpu(), &one);
+	assert_i64(sched_setaffinity(0, sizeof(one), &one), 0);
+	poller_fini(&s->poller);
+	assert_i64(poller_init(&s->poller, &s->loop, after_batch, s), 0);
+	assert_i64(sched_setaffinity(0, sizeof(all), &all), 0);
+	keep_alive(s, &timer);
+	watch_what_is_always_ready(s, fds);
+	fault_stop_clock();
+	fault_step_clock(1000);
+	assert_u64_between(readings_after_waits(s, 1), 1, 2);
+	let_go(s, &timer);
+	close(fds[0]);
+	close(fds[1]);
+}
+
 static void
 an_item_that_cannot_be_watched_is_said(void **state)
 {
@@ -360,6 +458,9 @@ main(void)
 	    TEST(an_alarm_that_cannot_be_set_is_a_timeout),
 	    TEST(a_watcher_of_libuv_started_between_turns_is_heard),
 	    TEST(work_left_over_does_not_wait),
+	    TEST(long_waits_keep_a_poller_awake_for_3_us_and_short_ones_do_not),
+	    TEST(a_poller_does_not_stay_awake_for_work_that_is_left_over),
+	    TEST(a_poller_on_a_single_processor_never_stays_awake),
 	    TEST(an_item_that_cannot_be_watched_is_said),
 	    TEST(a_set_that_cannot_be_made_leaves_nothing_open),
 	};
