@@ -89,25 +89,24 @@ def measure_admin(run):
 
 def beside(run, nlbd):
     """Whether forwarding waits for what the supervisor is made to do: client,
-    workers and target have one core, the supervisor and those who abuse it
-    another."""
-    supervisor, to = nlbd.process.pid, nlbd.address("target")
-    workers = [pid for pid in nlbd.pids() if pid != supervisor]
-    here, there = set(cores()[:1]), set(cores()[-1:])
-    quiet, loud, values = [], [], {}
+    workers, target and supervisor share a core, those who abuse it have
+    another. And what their being there does when nobody hears them."""
+    to = nlbd.address("target")
+    here, there = set(cores()[-1:]), set(cores()[:1])
+    quiet, loud, unheard, values = [], [], [], {}
 
-    place([supervisor], there)
-    try:
-        with on_cores([*run.peers.pids(), *workers], here):
-            for _ in range(run.options.turns):
-                quiet.append(p99_us(run, to, run.options.rate))
-                with abused(run, nlbd, values, there):
-                    loud.append(p99_us(run, to, run.options.rate))
-    finally:
-        place([supervisor], set(cores()))
+    with awake(run), on_cores([*run.peers.pids(), *nlbd.pids()], here):
+        for _ in range(run.options.admin_turns):
+            quiet.append(p99_us(run, to, run.options.rate))
+            with abused(run, nlbd, values, there):
+                loud.append(p99_us(run, to, run.options.rate))
+            with abused(run, Nobody, {}, there):
+                unheard.append(p99_us(run, to, run.options.rate))
     return {**values, "quiet_p99_us": median(quiet),
             "abused_p99_us": median(loud),
-            "p99_ratio": median(loud) / median(quiet)}
+            "unheard_p99_us": median(unheard),
+            "p99_ratio": median(loud) / median(quiet),
+            "unheard_p99_ratio": median(unheard) / median(quiet)}
 
 
 def among(run, nlbd):
@@ -133,5 +132,4 @@ def among(run, nlbd):
             "shared_abused_p99_us": median(loud),
             "shared_unheard_p99_us": median(unheard),
             "shared_p99_ratio": median(loud) / median(quiet),
-            "unheard_p99_ratio": median(unheard) / median(quiet),
-            "heard_p99_ratio": median(loud) / median(unheard)}
+            "shared_unheard_p99_ratio": median(unheard) / median(quiet)}
