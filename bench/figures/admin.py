@@ -10,7 +10,7 @@ import time
 from statistics import median
 
 from . import topology  # noqa: F401  (finds lab)
-from .core import cores, on_cores
+from .core import awake, on_cores, two_cores
 from .flood import p99_us
 from .forwarders import Nlbd
 from .processes import Process, cpu_ns, place, rss_bytes
@@ -61,18 +61,6 @@ def abused(run, nlbd, values, cpus=None):
     values["refused"] = refused / ended
 
 
-@contextlib.contextmanager
-def awake(run):
-    """Something to do for each processor when nobody else has: an idle one is
-    slow to wake, so that exchanges beside any load at all look faster."""
-    with contextlib.ExitStack() as stack:
-        for number in range(os.cpu_count()):
-            stack.callback(Process(
-                ["chrt", "--idle", 0, "sh", "-c", "while :; do :; done"],
-                run.directory / f"awake-{number}.log").stop)
-        yield
-
-
 def measure_admin(run):
     nlbd = Nlbd(run.topology, run.options.build, run.options.workers)
     try:
@@ -92,7 +80,7 @@ def beside(run, nlbd):
     workers, target and supervisor share a core, those who abuse it have
     another. And what their being there does when nobody hears them."""
     to = nlbd.address("target")
-    here, there = set(cores()[-1:]), set(cores()[:1])
+    here, there = two_cores()
     quiet, loud, unheard, values = [], [], [], {}
 
     with awake(run), on_cores([*run.peers.pids(), *nlbd.pids()], here):

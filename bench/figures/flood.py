@@ -8,7 +8,8 @@ import sys
 import time
 from statistics import median
 
-from .processes import Process
+from .core import awake, on_cores, two_cores
+from .processes import Process, place
 
 FLOOD = pathlib.Path(__file__).with_name("syn_flood.py")
 RATE = 500  # of the clients, so that the machine is not busy with them
@@ -21,13 +22,15 @@ def kernel_drops(run):
 
 
 @contextlib.contextmanager
-def flood(run, to, values):
+def flood(run, to, values, cpus=None):
     """At the least priority: it takes what the clients leave of the CPUs."""
     dropped = -kernel_drops(run)
     sender = Process(run.topology.client.command(
         ["nice", "-n", 19, sys.executable, FLOOD, *to]),
         run.directory / "flood.log")
     try:
+        if cpus:
+            place([sender.pid], cpus)
         sender.wait_for(lambda: "flooding" in sender.text(), 10,
                         "the flood has begun")
         yield
@@ -52,17 +55,32 @@ def p99_us(run, to, rate):
     return exchanges(run, to, rate, run.options.turn_s)["p99"]
 
 
+def turns(run, to, cpus=None):
+    """With and without the flood by turns."""
+    values, quiet, loud = {}, [], []
+    for _ in range(run.options.turns):
+        quiet.append(p99_us(run, to, RATE))
+        with flood(run, to, values, cpus):
+            loud.append(p99_us(run, to, RATE))
+    return values, median(quiet), median(loud)
+
+
+def beside(run, nlbd):
+    """The sender has a core of its own: it would be another machine."""
+    here, there = two_cores()
+    with awake(run), on_cores([*run.peers.pids(), *nlbd.pids()], here):
+        _, quiet, loud = turns(run, nlbd.address("target"), there)
+    return {"beside_quiet_p99_us": quiet, "beside_flood_p99_us": loud,
+            "beside_p99_ratio": loud / quiet}
+
+
 def measure_flood(run):
     nlbd = next(f for f in run.forwarders if f.name == "nlbd")
     to = nlbd.address("target")
     nlbd.start(run.directory)
     try:
         for number in range(run.options.rounds):
-            values, quiet, loud = {}, [], []
-            for _ in range(run.options.turns):
-                quiet.append(p99_us(run, to, RATE))
-                with flood(run, to, values):
-                    loud.append(p99_us(run, to, RATE))
+            values, quiet, loud = turns(run, to)
             # Nobody but the flood: what nlbd then does is idling, or not.
             idle_s = run.options.seconds
             before = nlbd.cpu_ns()
@@ -73,9 +91,8 @@ def measure_flood(run):
                 time.sleep(idle_s)
                 flooded = nlbd.running_cpu_ns() - before
             run.add("flood", nlbd, None, number + 1, {
-                **values, "quiet_p99_us": median(quiet),
-                "flood_p99_us": median(loud),
-                "p99_ratio": median(loud) / median(quiet),
+                **values, **beside(run, nlbd), "quiet_p99_us": quiet,
+                "flood_p99_us": loud, "p99_ratio": loud / quiet,
                 "idle_cpu_ms_per_s": idling / 1e6 / idle_s,
                 "flood_cpu_ms_per_s": flooded / 1e6 / idle_s})
     finally:

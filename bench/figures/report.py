@@ -55,6 +55,10 @@ FIGURES = [
      "us"),
     ("flood", "flood_p99_us", "64-byte exchange at 500 /s, p99, during the "
      "flood", "us"),
+    ("flood", "beside_quiet_p99_us", "64-byte exchange at 500 /s, on one core, "
+     "p99, no flood", "us"),
+    ("flood", "beside_flood_p99_us", "64-byte exchange at 500 /s, on one core, "
+     "p99, during the flood from the other", "us"),
     ("admin", "tries_per_s", "abuse of the admin interface: tries", "/s"),
     ("admin", "refused", "of those that ended, refused as they should be",
      "share"),
@@ -196,6 +200,8 @@ GOALS = [
          title="denied SYNs dropped by the kernel, share"),
     Goal("flood", "p99_ratio", "most", 1.05,
          title="p99 of allowed clients, during the flood beside before"),
+    Goal("flood", "beside_p99_ratio", "most", 1.05,
+         title="the same with the flood on a core of its own"),
     Goal("admin", "shared_p99_ratio", "most", 1.10,
          title="p99 of forwarding, while the admin interface is abused, "
          "beside without"),
