@@ -75,49 +75,46 @@ def measure_admin(run):
         nlbd.stop()
 
 
+def turns(run, nlbd, cpus=None):
+    """Without abuse, with it, and with the same tries that nobody hears, by
+    turns; returns the p99 of forwarding, what the abusers came to, and what it
+    cost the supervisor."""
+    supervisor, to = nlbd.process.pid, nlbd.address("target")
+    quiet, loud, unheard, cpu, grown, tries = [], [], [], [], [], {}
+
+    for _ in range(run.options.admin_turns):
+        quiet.append(p99_us(run, to, run.options.rate))
+        rss = rss_bytes(supervisor)
+        with abused(run, nlbd, tries, cpus):
+            began, used = time.monotonic(), cpu_ns([supervisor])
+            loud.append(p99_us(run, to, run.options.rate))
+            cpu.append((cpu_ns([supervisor]) - used) / 1e6
+                       / (time.monotonic() - began))
+            grown.append((rss_bytes(supervisor) - rss) / 1024)
+        with abused(run, Nobody, {}, cpus):
+            unheard.append(p99_us(run, to, run.options.rate))
+    return ({"quiet_p99_us": median(quiet), "abused_p99_us": median(loud),
+             "unheard_p99_us": median(unheard),
+             "p99_ratio": median(loud) / median(quiet),
+             "unheard_p99_ratio": median(unheard) / median(quiet)},
+            tries, {"supervisor_cpu_ms_per_s": median(cpu),
+                    "grown_kib": sum(grown)})
+
+
 def beside(run, nlbd):
     """Whether forwarding waits for what the supervisor is made to do: client,
     workers, target and supervisor share a core, those who abuse it have
     another. And what their being there does when nobody hears them."""
-    to = nlbd.address("target")
     here, there = two_cores()
-    quiet, loud, unheard, values = [], [], [], {}
-
     with awake(run), on_cores([*run.peers.pids(), *nlbd.pids()], here):
-        for _ in range(run.options.admin_turns):
-            quiet.append(p99_us(run, to, run.options.rate))
-            with abused(run, nlbd, values, there):
-                loud.append(p99_us(run, to, run.options.rate))
-            with abused(run, Nobody, {}, there):
-                unheard.append(p99_us(run, to, run.options.rate))
-    return {**values, "quiet_p99_us": median(quiet),
-            "abused_p99_us": median(loud),
-            "unheard_p99_us": median(unheard),
-            "p99_ratio": median(loud) / median(quiet),
-            "unheard_p99_ratio": median(unheard) / median(quiet)}
+        times, tries, _ = turns(run, nlbd, there)
+    return {**tries, **times}
 
 
 def among(run, nlbd):
     """Where nobody tells them where to run; and what of it is the abusers' own
     use of the machine, which is there as well when nobody hears them."""
-    supervisor, to = nlbd.process.pid, nlbd.address("target")
-    quiet, loud, unheard, cpu, grown = [], [], [], [], []
     with awake(run):
-        for _ in range(run.options.admin_turns):
-            quiet.append(p99_us(run, to, run.options.rate))
-            rss = rss_bytes(supervisor)
-            with abused(run, nlbd, {}):
-                began, used = time.monotonic(), cpu_ns([supervisor])
-                loud.append(p99_us(run, to, run.options.rate))
-                cpu.append((cpu_ns([supervisor]) - used) / 1e6
-                           / (time.monotonic() - began))
-                grown.append((rss_bytes(supervisor) - rss) / 1024)
-            with abused(run, Nobody, {}):
-                unheard.append(p99_us(run, to, run.options.rate))
-    return {"supervisor_cpu_ms_per_s": median(cpu),
-            "grown_kib": sum(grown),
-            "shared_quiet_p99_us": median(quiet),
-            "shared_abused_p99_us": median(loud),
-            "shared_unheard_p99_us": median(unheard),
-            "shared_p99_ratio": median(loud) / median(quiet),
-            "shared_unheard_p99_ratio": median(unheard) / median(quiet)}
+        times, _, cost = turns(run, nlbd)
+    return {**cost, **{f"shared_{key}": value
+                       for key, value in times.items()}}

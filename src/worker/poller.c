@@ -9,14 +9,15 @@
 
 /*
  * For so long a worker stays awake after a turn, where its waits are long on
- * average: at most 3 % of a processor. A peer on this machine that was just
- * sent something and finds the worker asleep has the scheduler look for a
- * processor for it, and all three are moved about more often; what that
- * costs, and what a busy worker would pay, is measured in bench/README.md.
- * With a single processor nobody else runs meanwhile.
+ * average: at most 3 % of a processor. Where client and target run on this
+ * machine, the scheduler then moves all three about half as often, and an
+ * exchange takes less time and CPU; a busy worker would pay more than it
+ * gains (measured in bench/README.md). With a single processor nobody else
+ * runs meanwhile.
  */
 #define STAY_AWAKE_NS 3000
 #define LONG_WAIT_NS 100000
+/* Of longer ones no more counts: the first turns of a rush shall show. */
 #define WAIT_COUNTED_MAX_NS 1000000
 #define WAITS_AVERAGED 8
 

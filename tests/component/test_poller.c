@@ -124,16 +124,24 @@ a_removed_item_hears_nothing_more_of_its_batch(void **state)
 	close(b);
 }
 
+/* Level-triggered: an event in every turn. */
+static void
+watch_written_pipe(struct set *s, struct item *item, int fds[2])
+{
+	*item = (struct item){.item.on_event = on_event};
+	assert_i64(pipe(fds), 0);
+	assert_i64(poller_add(&s->poller, fds[0], EPOLLIN, &item->item), 0);
+	assert_i64(write(fds[1], "x", 1), 1);
+}
+
 static void
 a_descriptor_taken_out_is_silent_and_modify_changes_interest(void **state)
 {
 	struct set *s = *state;
-	struct item item = {.item.on_event = on_event};
+	struct item item;
 	int fds[2];
 
-	assert_i64(pipe(fds), 0);
-	assert_i64(poller_add(&s->poller, fds[0], EPOLLIN, &item.item), 0);
-	assert_i64(write(fds[1], "x", 1), 1);
+	watch_written_pipe(s, &item, fds);
 	poller_turn(&s->poller, 5);
 	poller_turn(&s->poller, 5);
 	assert_u64(item.calls, 2); /* level-triggered */
@@ -343,60 +351,59 @@ readings_after_waits(struct set *s, uint64_t wait_ms)
 	return fault_clock_readings() - before;
 }
 
-static struct item *
-watch_what_is_always_ready(struct set *s, int fds[2])
-{
-	static struct item item;
+/* An event is always waiting, and only the test lets time pass: a us with each
+ * reading, so that who reads it again and again is awake. */
+struct ready {
+	struct item item;
+	uv_timer_t timer;
+	int fds[2];
+};
 
-	item = (struct item){.item.on_event = on_event};
-	assert_i64(pipe(fds), 0);
-	assert_i64(poller_add(&s->poller, fds[0], EPOLLIN, &item.item), 0);
-	assert_i64(write(fds[1], "x", 1), 1);
-	return &item;
+static void
+always_ready(struct set *s, struct ready *r)
+{
+	keep_alive(s, &r->timer);
+	watch_written_pipe(s, &r->item, r->fds);
+	fault_stop_clock();
+	fault_step_clock(1000);
 }
 
-/* Who reads the clock again and again is awake: once a us of this clock. */
+static void
+end_ready(struct set *s, struct ready *r)
+{
+	let_go(s, &r->timer);
+	close(r->fds[0]);
+	close(r->fds[1]);
+}
+
 static void
 long_waits_keep_a_poller_awake_for_3_us_and_short_ones_do_not(void **state)
 {
 	struct set *s = *state;
-	struct item *item;
-	uv_timer_t timer;
-	int fds[2];
+	struct ready r;
 
 	if (!s->poller.has_company)
 		skip(); /* a single processor */
-	keep_alive(s, &timer);
-	item = watch_what_is_always_ready(s, fds);
-	fault_stop_clock();
-	fault_step_clock(1000);
+	always_ready(s, &r);
 	assert_u64_between(readings_after_waits(s, 0), 1, 2);
 	assert_u64_between(readings_after_waits(s, 1), 1 + 3, 2 + 4);
 	/* And it finds back to its work. */
 	assert_u64_between(readings_after_waits(s, 0), 1, 2);
-	assert_u64(item->calls, 303);
-	let_go(s, &timer);
-	close(fds[0]);
-	close(fds[1]);
+	assert_u64(r.item.calls, 303);
+	end_ready(s, &r);
 }
 
 static void
 a_poller_does_not_stay_awake_for_work_that_is_left_over(void **state)
 {
 	struct set *s = *state;
-	uv_timer_t timer;
-	int fds[2];
+	struct ready r;
 
-	keep_alive(s, &timer);
-	watch_what_is_always_ready(s, fds);
-	fault_stop_clock();
-	fault_step_clock(1000);
+	always_ready(s, &r);
 	s->more = 1000;
 	assert_u64_between(readings_after_waits(s, 1), 1, 2);
 	s->more = 0;
-	let_go(s, &timer);
-	close(fds[0]);
-	close(fds[1]);
+	end_ready(s, &r);
 }
 
 static void
@@ -404,8 +411,7 @@ a_poller_on_a_single_processor_never_stays_awake(void **state)
 {
 	struct set *s = *state;
 	cpu_set_t all, one;
-	uv_timer_t timer;
-	int fds[2];
+	struct ready r;
 
 	assert_i64(sched_getaffinity(0, sizeof(all), &all), 0);
 	CPU_ZERO(&one);
@@ -414,14 +420,9 @@ a_poller_on_a_single_processor_never_stays_awake(void **state)
 	poller_fini(&s->poller);
 	assert_i64(poller_init(&s->poller, &s->loop, after_batch, s), 0);
 	assert_i64(sched_setaffinity(0, sizeof(all), &all), 0);
-	keep_alive(s, &timer);
-	watch_what_is_always_ready(s, fds);
-	fault_stop_clock();
-	fault_step_clock(1000);
+	always_ready(s, &r);
 	assert_u64_between(readings_after_waits(s, 1), 1, 2);
-	let_go(s, &timer);
-	close(fds[0]);
-	close(fds[1]);
+	end_ready(s, &r);
 }
 
 static void
