@@ -27,34 +27,29 @@ class Nobody:
 
 @contextlib.contextmanager
 def abused(run, nlbd, values, cpus=None):
-    """All kinds, each a process; what became of their tries."""
+    """All kinds at once; what became of their tries."""
     where_to_run = cpus or os.sched_getaffinity(0)
     admin_socket = run.directory / nlbd.name / "nlbd.sock"
     if nlbd is not Nobody:
         admin_socket.chmod(0o666)  # or no stranger would come as far as nlbd
-    abusers, began = {}, time.monotonic()
+    began = time.monotonic()
+    abuser = Process(
+        command(run.topology.client, nlbd.http, admin_socket, REFUSED),
+        run.directory / "abuse.log")
     try:
-        for kind in REFUSED:
-            where = admin_socket if kind == "uid" else nlbd.http
-            abusers[kind] = Process(
-                command(run.topology.client, kind, where),
-                run.directory / f"abuse-{kind}.log")
-            place([abusers[kind].pid], where_to_run)
-        for abuser in abusers.values():
-            abuser.wait_for(lambda a=abuser: "abusing" in a.text(), 30,
-                            "the abuse has begun")
+        place([abuser.pid], where_to_run)
+        abuser.wait_for(lambda: "abusing" in abuser.text(), 30,
+                        "the abuse has begun")
         yield
     finally:
-        for abuser in abusers.values():
-            abuser.stop()
+        abuser.stop()
     seconds = time.monotonic() - began
     tries = ended = refused = 0
-    for kind, abuser in abusers.items():
-        result = result_of(abuser.text())
+    for kind, result in result_of(abuser.text()).items():
         tries += result["tries"]
         for outcome, count in result["outcomes"].items():
             ended += count
-            # Among so many, one may be cut off before it was heard.
+            # Among so many, most are cut off before they are heard.
             if outcome in REFUSED[kind] | {"cut"}:
                 refused += count
     values["tries_per_s"] = tries / seconds

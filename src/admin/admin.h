@@ -173,16 +173,18 @@ struct admin;
 /*
  * Serves on listen_fd, a bound and listening unix stream socket (mode and
  * owner are the caller's business; fd stays the caller's). Peers other than
- * root and allowed_uid are refused by SO_PEERCRED. At most 16 connections,
- * 8 KiB of request head, 2 s without progress. 0, -ENOMEM or -EIO.
+ * root and allowed_uid are refused by SO_PEERCRED, some at a time, every
+ * 100 ms. At most 16 connections, 8 KiB of request head, 2 s without progress.
+ * 0, -ENOMEM or -EIO.
  */
 int admin_create(uv_loop_t *loop, int listen_fd, uid_t allowed_uid,
     const struct admin_ops *ops, struct admin **out);
 /*
  * Serves on listen_fd, a bound and listening TCP socket, to everybody who can
  * reach it: GET and HEAD only, one request a connection, under an address, the
- * machine's name or localhost as Host. At most 32 connections, each of 5 s at
- * most; when all places are taken, one that has not asked yet makes room.
+ * machine's name or localhost as Host. At most 32 connections, 8 of one source,
+ * each of 5 s at most; when all places are taken, one that has not asked yet
+ * makes room. At a pace of all, and of each source (nlb/source_pace.h).
  */
 int admin_create_http(uv_loop_t *loop, int listen_fd,
     const struct admin_ops *ops, struct admin **out);

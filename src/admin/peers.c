@@ -43,6 +43,19 @@ admin_cut(struct MHD_Connection *connection)
 	(void)shutdown(fd, SHUT_RDWR);
 }
 
+static struct addr
+connection_source(struct MHD_Connection *connection)
+{
+	const union MHD_ConnectionInfo *info;
+	struct addr client = {.family = ADDR_NONE};
+
+	info = MHD_get_connection_info(
+	    connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+	if (info != NULL)
+		addr_from_sockaddr(info->client_addr, &client);
+	return source_pace_key(&client);
+}
+
 static void
 peer_cut(struct admin_peer *peer)
 {
@@ -98,6 +111,7 @@ admin_peer_add(struct admin *admin, struct MHD_Connection *connection)
 		return NULL;
 	}
 	peer->connection = connection;
+	peer->source = connection_source(connection);
 	peer->since_ms = uv_now(admin->loop);
 	TAILQ_INSERT_TAIL(&admin->peers, peer, entry);
 	if (TAILQ_FIRST(&admin->peers) == peer)
@@ -124,13 +138,15 @@ admin_peer_remove(struct admin *admin, struct admin_peer *peer)
 	watch_oldest(admin);
 }
 
-void
-admin_peers_make_room(struct admin *admin)
+/* Among those of source, or among all: NULL. */
+static void
+cut_oldest(struct admin *admin, const struct addr *source)
 {
 	struct admin_peer *peer, *oldest = NULL;
 
 	TAILQ_FOREACH (peer, &admin->peers, entry) {
-		if (peer->cut)
+		if (peer->cut ||
+		    (source != NULL && !addr_equal(&peer->source, source)))
 			continue;
 		if (!peer->has_asked) {
 			peer_cut(peer);
@@ -141,6 +157,25 @@ admin_peers_make_room(struct admin *admin)
 	}
 	if (oldest != NULL)
 		peer_cut(oldest);
+}
+
+void
+admin_peers_make_room(struct admin *admin, const struct addr *source)
+{
+	struct addr key = source_pace_key(source);
+	const struct admin_peer *peer;
+	unsigned n_own = 0;
+
+	TAILQ_FOREACH (peer, &admin->peers, entry)
+		n_own += !peer->cut && addr_equal(&peer->source, &key);
+	if (n_own >= ADMIN_SOURCE_CONNECTIONS_MAX)
+		cut_oldest(admin, &key);
+	else if (admin->n_connections >= admin->connections_max)
+		cut_oldest(admin, NULL);
+	else
+		return;
+	/* MHD closes what was cut. */
+	admin_turn(admin);
 }
 
 static void

@@ -11,18 +11,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "nlb/event.h"
-
-#define ACCEPT_RETRY_MS 100
-/* Connections over TCP: whoever can reach the port makes us work, on cores that
- * the workers need. So many may come in a row, a millisecond apart; after them
- * 200 a second, which is many times what those ask who have a reason to. */
-#define ACCEPT_ROW 64
-#define ACCEPT_ROW_MS 1
-#define ACCEPT_PACE_MS 5
 
 static void
 on_mhd_log(void *cls, const char *fmt, va_list ap)
@@ -57,17 +48,14 @@ on_mhd_panic(void *cls, const char *file, unsigned int line, const char *reason)
 	abort();
 }
 
-static void mhd_turn(struct admin *admin);
-
 static void
 on_timeout_timer(uv_timer_t *timer)
 {
-	mhd_turn(timer->data);
+	admin_turn(timer->data);
 }
 
-/* Lets MHD work, then asks when it wants to be called next. */
-static void
-mhd_turn(struct admin *admin)
+void
+admin_turn(struct admin *admin)
 {
 	MHD_UNSIGNED_LONG_LONG ms;
 
@@ -99,36 +87,7 @@ on_mhd_poll(uv_poll_t *poll, int status, int events)
 {
 	(void)status;
 	(void)events;
-	mhd_turn(poll->data);
-}
-
-static void on_accept(uv_poll_t *poll, int status, int events);
-
-/* Takes connections unless all places are taken: then the next one waits in
- * the kernel's queue until a place is free, 2 s at most for a silent peer. On
- * TCP a place is made for it. */
-static void
-accept_update(struct admin *admin)
-{
-	bool wanted = !admin->closing &&
-		      (admin->read_only ||
-			  admin->n_connections < admin->connections_max) &&
-		      !uv_is_active((uv_handle_t *)&admin->accept_timer);
-
-	if (wanted == admin->accepting)
-		return;
-	if (wanted)
-		wanted = uv_poll_start(
-			     &admin->listen_poll, UV_READABLE, on_accept) == 0;
-	else
-		uv_poll_stop(&admin->listen_poll);
-	admin->accepting = wanted;
-}
-
-static void
-on_accept_timer(uv_timer_t *timer)
-{
-	accept_update(timer->data);
+	admin_turn(poll->data);
 }
 
 static void
@@ -144,7 +103,7 @@ on_connection(void *cls, struct MHD_Connection *connection,
 		admin_peer_remove(admin, *socket_context);
 		admin->n_connections--;
 	}
-	accept_update(admin);
+	admin_accept_update(admin);
 }
 
 /* The socket's buffer is empty, the few bytes fit. */
@@ -161,125 +120,6 @@ admin_send_refusal(
 	    status, code, message);
 
 	(void)send(fd, text, (size_t)len, MSG_DONTWAIT | MSG_NOSIGNAL);
-}
-
-/* Closed at once, with the request unread, the socket would be reset and the
- * answer lost: it stays open until some others have been refused. */
-static void
-refuse(struct admin *admin, int fd, uid_t uid)
-{
-	int *place = &admin->refused[admin->n_refused % ADMIN_REFUSED_MAX];
-
-	static struct log_limit limit = LOG_LIMIT(5);
-	if (log_allowed(&limit, uv_hrtime() / 1000000))
-		event_log(EVENT_ADMIN_REFUSED,
-		    "admin: refused a connection of uid %u", (unsigned)uid);
-	admin_send_refusal(fd, "403 Forbidden", "AccessDenied",
-	    "only root and the user of nlbd may use this socket");
-	(void)shutdown(fd, SHUT_WR);
-	if (admin->n_refused++ >= ADMIN_REFUSED_MAX)
-		close(*place);
-	*place = fd;
-}
-
-static void
-close_refused(struct admin *admin)
-{
-	for (size_t i = 0; i < admin->n_refused && i < ADMIN_REFUSED_MAX; i++)
-		close(admin->refused[i]);
-}
-
-/* May the process at the other end of a unix socket ask? */
-static bool
-check_peer(struct admin *admin, int fd)
-{
-	struct ucred peer;
-	socklen_t len = sizeof(peer);
-
-	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) != 0) {
-		close(fd);
-		return false;
-	}
-	if (peer.uid == 0 || peer.uid == admin->allowed_uid)
-		return true;
-	refuse(admin, fd, peer.uid);
-	return false;
-}
-
-static void
-take_connection(struct admin *admin, int fd)
-{
-	/* MHD wants an address and does nothing with it. */
-	struct sockaddr_un addr = {.sun_family = AF_UNIX};
-
-	if (!admin->read_only && !check_peer(admin, fd))
-		return;
-	if (admin->n_connections >= admin->connections_max) {
-		admin_peers_make_room(admin);
-		mhd_turn(admin);
-	}
-	/* MHD closes fd itself when it cannot take it. */
-	if (MHD_add_connection(admin->daemon, fd, (struct sockaddr *)&addr,
-		sizeof(addr)) != MHD_YES)
-		event_log(
-		    EVENT_ADMIN_TROUBLE, "admin: MHD_add_connection failed");
-	mhd_turn(admin);
-}
-
-static void
-accept_pause(struct admin *admin, uint64_t ms)
-{
-	uv_timer_start(&admin->accept_timer, on_accept_timer, ms, 0);
-	accept_update(admin);
-}
-
-/* On TCP: may one be taken now? Otherwise it waits in the kernel's queue. */
-static bool
-accept_is_due(struct admin *admin)
-{
-	uint64_t now_ms = uv_now(admin->loop);
-	uint64_t rested_ms = now_ms - admin->accepted_ms;
-	uint64_t wait_ms;
-
-	/* Each pause that was not needed is one more for the next row. */
-	if (rested_ms / ACCEPT_PACE_MS > ACCEPT_ROW - admin->accept_row)
-		admin->accept_row = ACCEPT_ROW;
-	else
-		admin->accept_row += (unsigned)(rested_ms / ACCEPT_PACE_MS);
-	wait_ms = admin->accept_row > 0 ? ACCEPT_ROW_MS : ACCEPT_PACE_MS;
-	if (rested_ms < wait_ms) {
-		accept_pause(admin, wait_ms - rested_ms);
-		return false;
-	}
-	if (admin->accept_row > 0)
-		admin->accept_row--;
-	admin->accepted_ms = now_ms;
-	return true;
-}
-
-static void
-on_accept(uv_poll_t *poll, int status, int events)
-{
-	struct admin *admin = poll->data;
-	int fd, lfd = -1;
-
-	(void)status;
-	(void)events;
-	if (uv_fileno((uv_handle_t *)poll, &lfd) != 0)
-		return;
-	if (admin->read_only && !accept_is_due(admin))
-		return;
-	fd = accept4(lfd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-	if (fd >= 0) {
-		take_connection(admin, fd);
-		return;
-	}
-	if (errno == EAGAIN || errno == EINTR || errno == ECONNABORTED)
-		return;
-	/* Out of descriptors or memory: the socket stays readable, so asking
-	 * again at once would spin. */
-	event_log(EVENT_ADMIN_TROUBLE, "admin: accept: %s", strerror(errno));
-	accept_pause(admin, ACCEPT_RETRY_MS);
 }
 
 static void
@@ -305,6 +145,7 @@ close_handles(struct admin *admin)
 	    (uv_handle_t *)&admin->timeout_timer,
 	    (uv_handle_t *)&admin->accept_timer,
 	    (uv_handle_t *)&admin->peer_timer,
+	    (uv_handle_t *)&admin->source_timer,
 	    (uv_handle_t *)&admin->mhd_poll,
 	    (uv_handle_t *)&admin->listen_poll,
 	};
@@ -352,6 +193,10 @@ open_handles(struct admin *admin, int listen_fd)
 	if (rc != 0)
 		return rc;
 	handle_opened(admin, (uv_handle_t *)&admin->peer_timer);
+	rc = uv_timer_init(admin->loop, &admin->source_timer);
+	if (rc != 0)
+		return rc;
+	handle_opened(admin, (uv_handle_t *)&admin->source_timer);
 	info = MHD_get_daemon_info(admin->daemon, MHD_DAEMON_INFO_EPOLL_FD);
 	if (info == NULL)
 		return -EIO;
@@ -366,7 +211,7 @@ open_handles(struct admin *admin, int listen_fd)
 	if (rc != 0)
 		return rc;
 	handle_opened(admin, (uv_handle_t *)&admin->listen_poll);
-	accept_update(admin);
+	admin_accept_update(admin);
 	return admin->accepting ? 0 : -EIO;
 }
 
@@ -435,8 +280,7 @@ admin_destroy(struct admin *admin)
 	admin->closing = true;
 	/* Off the loop before MHD closes its epoll descriptor. */
 	close_handles(admin);
-	admin->accepting = false;
-	close_refused(admin);
+	admin_accept_close(admin);
 	admin_resume_all(admin);
 	MHD_stop_daemon(admin->daemon);
 	admin->daemon = NULL;

@@ -1,7 +1,8 @@
 /*
- * Inside of the admin interface: what server.c (connections on the loop),
- * peers.c (how long they may live), guard.c (who may ask), request.c (routes
- * and answers) and change.c share. Nothing outside src/admin includes it.
+ * Inside of the admin interface: what server.c (libmicrohttpd on the
+ * loop), accept.c (which connections are taken), peers.c (how long they may
+ * live), guard.c (who may ask), request.c (routes and answers) and change.c
+ * share. Nothing outside src/admin includes it.
  */
 #ifndef ADMIN_SERVER_H
 #define ADMIN_SERVER_H
@@ -14,10 +15,12 @@
 
 #include "admin/admin.h"
 #include "admin/view.h"
+#include "nlb/source_pace.h"
 
 #define ADMIN_CONNECTIONS_MAX 16
 #define ADMIN_HTTP_CONNECTIONS_MAX 32
-#define ADMIN_REFUSED_MAX 8
+#define ADMIN_SOURCE_CONNECTIONS_MAX 8 /* of one source, on TCP */
+#define ADMIN_REFUSED_MAX 16
 #define ADMIN_TIMEOUT_S 2
 #define ADMIN_HTTP_LIFETIME_MS 5000 /* of a TCP connection, in all */
 #define ADMIN_HEAD_MAX 8192         /* bytes of request line and headers */
@@ -44,9 +47,10 @@ struct admin_route {
 struct admin_peer {
 	TAILQ_ENTRY(admin_peer) entry; /* in admin.peers, oldest first */
 	struct MHD_Connection *connection;
-	uint64_t since_ms; /* of the loop's clock */
-	bool has_asked;    /* a whole head came */
-	bool cut;          /* by us; MHD closes it in its next turn */
+	struct addr source; /* on TCP */
+	uint64_t since_ms;  /* of the loop's clock */
+	bool has_asked;     /* a whole head came */
+	bool cut;           /* by us; MHD closes it in its next turn */
 };
 TAILQ_HEAD(admin_peer_list, admin_peer);
 
@@ -104,6 +108,8 @@ struct admin {
 	uv_timer_t timeout_timer; /* MHD's next deadline */
 	uv_timer_t accept_timer;  /* runs while it does not accept */
 	uv_timer_t peer_timer;    /* the oldest peer's time is over */
+	uv_timer_t source_timer;  /* a source may come again */
+	struct source_pace pace;  /* of each source, on TCP */
 	uint64_t accepted_ms;     /* the last connection, on the loop's clock */
 	unsigned accept_row;      /* that may come at once */
 	unsigned open_handles;
@@ -126,10 +132,18 @@ void admin_on_request_completed(void *cls, struct MHD_Connection *connection,
  * text without quotes (server.c). */
 void admin_send_refusal(
     int fd, const char *status, const char *code, const char *message);
-/* Lets MHD run in the loop's next turn (server.c). */
+/* Lets MHD work, then asks when it wants to be called next (server.c). */
+void admin_turn(struct admin *admin);
+/* The same in the loop's next turn (server.c). */
 void admin_wake(struct admin *admin);
 /* Before MHD stops: no connection may be suspended then. */
 void admin_resume_all(struct admin *admin);
+
+/* accept.c: takes connections, unless all places are taken: then the next one
+ * waits in the kernel's queue until a place is free, 2 s at most for a silent
+ * peer. On TCP a place is made for it. To be called when one has gone. */
+void admin_accept_update(struct admin *admin);
+void admin_accept_close(struct admin *admin);
 
 /* peers.c: a connection has come (NULL: out of memory, it is cut), its request
  * is whole, it has gone. */
@@ -139,9 +153,10 @@ void admin_peer_has_asked(struct MHD_Connection *connection);
 void admin_peer_remove(struct admin *admin, struct admin_peer *peer);
 /* Ends a connection at once, with all that waits to be sent. */
 void admin_cut(struct MHD_Connection *connection);
-/* On TCP nobody waits for a place: the oldest that has not asked yet makes
- * room, or else the oldest of all. */
-void admin_peers_make_room(struct admin *admin);
+/* On TCP nobody waits for a place: before one more of source is taken, the
+ * oldest that has not asked yet makes room, or else the oldest of all; one of
+ * its own when source has as many as it may. */
+void admin_peers_make_room(struct admin *admin, const struct addr *source);
 /* On TCP: who has sent more than a head may have, and not its end, gets a 431
  * and is cut. MHD would go on reading, 128 bytes at a time, until its pool is
  * full: fifty turns for each. */

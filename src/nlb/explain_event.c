@@ -37,6 +37,13 @@ static const struct advice advice[EVENT_COUNT] = {
     [EVENT_ADMIN_REFUSED] =
 	{"Somebody who is neither root nor the user of nlbd called nlbctl.",
 	    "Use sudo, or HttpListen for monitoring."},
+    [EVENT_HTTP_SOURCE_SHUT] =
+	{"More than 10 connections a second from one address, or from one "
+	 "IPv6 /64: monitoring that asks too often, a scanner, or somebody "
+	 "who means harm. Flows go on.",
+	    "Let it ask less often.\nLet only your monitoring reach "
+	    "HttpListen: by its address, or by a security group of the "
+	    "instance."},
     [EVENT_SERVICE_MANAGER_UNREACHABLE] =
 	{"NOTIFY_SOCKET names a socket that is not there, as in a container "
 	 "without it.",

@@ -3,6 +3,7 @@
  */
 #include "admin_fixture.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <stdio.h>
@@ -110,6 +111,17 @@ on_client(uv_poll_t *poll, int status, int events)
 	}
 }
 
+static void
+bind_source(const struct admin_fixture *f, int fd)
+{
+	struct sockaddr_in from = {.sin_family = AF_INET};
+
+	if (f->source == NULL)
+		return;
+	assert_i64(inet_pton(AF_INET, f->source, &from.sin_addr), 1);
+	assert_i64(bind(fd, (struct sockaddr *)&from, sizeof(from)), 0);
+}
+
 struct admin_client *
 client_open(struct admin_fixture *f)
 {
@@ -119,6 +131,7 @@ client_open(struct admin_fixture *f)
 	client = &f->clients[f->n_clients];
 	client->fd = socket(f->addr.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	assert_true(client->fd != -1);
+	bind_source(f, client->fd);
 	assert_i64(
 	    connect(client->fd, (struct sockaddr *)&f->addr, f->addr_len), 0);
 	assert_i64(uv_poll_init(&f->loop, &client->poll, client->fd), 0);

@@ -30,6 +30,7 @@ struct admin_fixture {
 	int listen_fd;
 	struct sockaddr_storage addr;
 	socklen_t addr_len;
+	const char *source; /* of the next clients on TCP; NULL: 127.0.0.1 */
 	struct admin_client clients[CLIENTS_MAX];
 	size_t n_clients;
 };

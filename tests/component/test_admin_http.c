@@ -279,33 +279,6 @@ a_client_that_does_not_read_is_cut(void **state)
 	assert_i64(ask(f, "GET /healthz", NULL), 200);
 }
 
-static size_t
-count_ended(const struct admin_fixture *f)
-{
-	size_t i, n = 0;
-
-	for (i = 0; i < f->n_clients; i++)
-		n += f->clients[i].ended;
-	return n;
-}
-
-static void
-silent_clients_make_room_for_those_who_ask(void **state)
-{
-	struct admin_fixture *f = *state;
-	struct admin_client *asking;
-	size_t i;
-
-	for (i = 0; i < PLACES + 10; i++)
-		client_send(client_open(f), "GET /v1", 7);
-	asking = client_ask(f, "GET /v1/status");
-	assert_i64(client_answer(f, asking, NULL), 200);
-	/* The oldest went, and no more of them than there was need for. */
-	for (i = 0; i < 11; i++)
-		assert_true(f->clients[i].ended);
-	assert_u64(count_ended(f), 11 + 1);
-}
-
 static void
 one_who_waits_for_an_answer_keeps_the_place(void **state)
 {
@@ -360,21 +333,6 @@ the_oldest_of_many_long_heads_is_refused_as_well(void **state)
 		client_send(clients[i], head, sizeof(head));
 	for (i = 0; i < n; i++)
 		assert_i64(client_answer(f, clients[i], NULL), 431);
-}
-
-/* Whoever can reach the port has no more of the processor than that: 64 in a
- * row, then one in 5 ms, however long each of them takes. */
-static void
-a_crowd_is_let_in_at_200_a_second(void **state)
-{
-	enum { ROW = 64, LATER = 60, ROUNDING_MS = 5 };
-	struct admin_fixture *f = *state;
-	uint64_t start = uv_hrtime();
-	size_t i;
-
-	for (i = 0; i < ROW + LATER; i++)
-		assert_i64(ask(f, "GET /healthz", NULL), 200);
-	assert_true((uv_hrtime() - start) / 1000000 >= LATER * 5 - ROUNDING_MS);
 }
 
 static void
@@ -450,11 +408,9 @@ main(void)
 	    TEST(a_zone_without_enough_targets_or_flows_leaves_dns),
 	    TEST(a_head_that_drips_in_is_cut_after_its_time),
 	    TEST(a_client_that_does_not_read_is_cut),
-	    TEST(silent_clients_make_room_for_those_who_ask),
 	    TEST(one_who_waits_for_an_answer_keeps_the_place),
 	    TEST(a_head_without_end_gets_431_as_json),
 	    TEST(the_oldest_of_many_long_heads_is_refused_as_well),
-	    TEST(a_crowd_is_let_in_at_200_a_second),
 	    TEST(an_endless_line_is_cut_off),
 	    TEST(bodies_are_refused_unread),
 	    TEST(destroyed_with_clients_of_every_kind),

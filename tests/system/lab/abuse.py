@@ -1,4 +1,4 @@
-"""Those who abuse the admin interface, each a process of the least priority."""
+"""Those who abuse the admin interface, a process of the least priority."""
 import json
 import pathlib
 import re
@@ -7,20 +7,16 @@ import sys
 from .process import Process
 
 PROGRAM = pathlib.Path(__file__).with_name("abuse_main.py")
-NOBODY = 65534
-# How nlbd ends each kind: a status, or without one.
-REFUSED = {"slow": {"cut"}, "half-open": {"cut"},
-           "line": {"cut", "414", "431"}, "host": {"421"}, "post": {"405"},
-           "uid": {"403"}}
+# How nlbd ends each kind: by a status, or without one. It is cut as well when
+# there are too many of it.
+REFUSED = {"slow": {"cut"}, "half-open": {"cut"}, "line": {"414", "431"},
+           "host": {"421"}, "post": {"405"}, "uid": {"403"}}
 
 
-def command(namespace, kind, where):
-    """where: the (address, port) of HttpListen; of uid: the admin socket."""
-    program = ["nice", "-n", 19, sys.executable, PROGRAM, kind]
-    if kind == "uid":
-        return ["setpriv", f"--reuid={NOBODY}", "--clear-groups",
-                *map(str, program), str(where)]
-    return namespace.command([*program, *where])
+def command(namespace, http, socket, kinds):
+    """http: (address, port) of HttpListen; socket: the admin socket."""
+    return namespace.command(["nice", "-n", 19, sys.executable, PROGRAM,
+                              *http, socket, *kinds])
 
 
 def result_of(text):
@@ -31,10 +27,12 @@ def result_of(text):
 
 
 class Abuse:
-    """Under way in a `with`; then what became of it."""
+    """Of one kind, under way in a `with`; then what became of it."""
 
-    def __init__(self, namespace, kind, where):
-        self._process = Process(command(namespace, kind, where), name=kind)
+    def __init__(self, namespace, http, socket, kind):
+        self._kind = kind
+        self._process = Process(command(namespace, http, socket, [kind]),
+                                name=kind)
 
     def __enter__(self):
         self._process.start()
@@ -48,4 +46,5 @@ class Abuse:
     def __exit__(self, kind, *rest):
         self._process.terminate()
         if kind is None:
-            self.__dict__.update(result_of(self._process.text()))
+            self.__dict__.update(
+                result_of(self._process.text())[self._kind])

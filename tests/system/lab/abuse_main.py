@@ -1,15 +1,17 @@
-"""Abuses the admin interface in one way, at a bounded rate.
+"""Abuses the admin interface in some ways at once, each at a bounded rate.
 
-    abuse_main.py KIND ADDRESS PORT       (uid: KIND SOCKET)
+    abuse_main.py ADDRESS PORT SOCKET KIND...
 
 slow: requests of a byte every 0.1 s; half-open: a thousand that stop in the
-middle, each begun anew when it is ended; line: one of 1 GB; host, post, uid: a
-wrong Host, POST on TCP, a stranger on the unix socket. Prints `abusing` when it
-is under way, `ended` when a try was ended for the first time, and at SIGTERM
-one JSON object: tries, outcomes (a status, or `cut` without one), the longest
-time one was left, the most bytes it took.
+middle; line: one of 1 GB; host, post, uid: a wrong Host, POST on TCP, a stranger
+on the unix SOCKET. Each that is ended is begun anew, and none waits for
+another. Prints `abusing` when it is under way, `ended` when a try was ended for
+the first time, and at SIGTERM one JSON object with, for each kind, tries, outcomes (a status,
+or `cut` without one), the longest time one was left once it was connected, the
+most bytes it took.
 """
 import collections
+import contextlib
 import json
 import math
 import os
@@ -23,119 +25,150 @@ RATE = 100      # tries a second, after the first ones of a crowd
 DRIP_S = 0.1
 LINE_MAX = 1 << 30
 BLOCK = b"a" * 65536
-TIMEOUT_S = 20  # nlbd has less patience: that is what is tried
-SLOW, HALF_OPEN = 24, 1000  # fewer and more than there are places
+# At once: fewer and more than there are places; the others wait for an answer.
+SIZES = {"slow": 24, "half-open": 1000}
+SIZE = 100
+NOBODY = 65534
+
+
+class Try:
+    """One connection that is not let alone until it is ended."""
+
+    def __init__(self, sock):
+        self.sock = sock
+        self.since = None  # it was connected
+        self.sent = 0
+
+
+@contextlib.contextmanager
+def stranger():
+    os.seteuid(NOBODY)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
 
 
 class Abuse:
-    def __init__(self, family, address, head, body=b""):
-        self.family, self.address = family, address
-        self.head, self.body = head, body
+    """One kind."""
+
+    def __init__(self, kind, address, head, body):
+        self.size = SIZES.get(kind, SIZE)
+        self.first = SIZES.get(kind, 1)
+        self.drip = b"x" if kind == "slow" else b""
+        self.is_local = kind == "uid"
+        self.address, self.head, self.body = address, head, body
+        self.poll, self.held = select.epoll(), {}
+        self.dripping = collections.deque()
         self.outcomes = collections.Counter()
         self.tries = 0
         self.longest_s, self.most_bytes = 0.0, 0
 
-    def connect(self):
-        self.tries += 1
-        sock = socket.socket(self.family, socket.SOCK_STREAM)
-        sock.settimeout(TIMEOUT_S)
-        sock.connect(self.address)
-        return sock
-
-    def end(self, sock, begun):
-        """It was ended: with which answer, and after how long?"""
+    def begin(self):
+        family = socket.AF_UNIX if self.is_local else socket.AF_INET
+        sock = socket.socket(family, socket.SOCK_STREAM)
+        sock.setblocking(False)
         try:
-            words = sock.recv(4096).split(None, 2)
+            with stranger() if self.is_local else contextlib.nullcontext():
+                sock.connect(self.address)
+        except BlockingIOError:
+            if self.is_local:
+                sock.close()  # its queue is full
+                return
+        except OSError:
+            self.tries += 1
+            self.outcomes["cut"] += 1
+            sock.close()
+            return
+        self.tries += 1
+        self.held[sock.fileno()] = Try(sock)
+        self.poll.register(sock, select.EPOLLOUT)
+
+    def end(self, one):
+        """It was ended: with which answer, and after how long?"""
+        fd = one.sock.fileno()
+        try:
+            words = one.sock.recv(4096).split(None, 2)
         except OSError:
             words = []
         if not self.outcomes:
             print("ended", flush=True)
         self.outcomes[words[1].decode() if len(words) > 1 else "cut"] += 1
-        self.longest_s = max(self.longest_s, time.monotonic() - begun)
-        sock.close()
+        self.note_age(one)
+        self.most_bytes = max(self.most_bytes, one.sent)
+        self.poll.unregister(fd)
+        del self.held[fd]
+        one.sock.close()
 
-    def send_all(self, sock):
-        """The head, then the body as often as it is taken; the count."""
-        sent = 0
+    def note_age(self, one):
+        if one.since is not None:
+            self.longest_s = max(self.longest_s, time.monotonic() - one.since)
+
+    def send(self, one):
+        """The head, then the body as often as it is taken."""
+        sock = one.sock
         try:
-            sent += sock.send(self.head)
-            while self.body and sent < LINE_MAX:
-                sent += sock.send(self.body)
+            if one.since is None:
+                one.since = time.monotonic()
+                one.sent = sock.send(self.head)
+                if self.drip:
+                    self.dripping.append(one)
+            while self.body and one.sent < LINE_MAX:
+                one.sent += sock.send(self.body)
+        except BlockingIOError:
+            return
         except OSError:
-            pass
-        self.most_bytes = max(self.most_bytes, sent)
+            self.end(one)
+            return
+        self.poll.modify(sock, select.EPOLLIN)
 
-    def one_by_one(self):
-        while True:
-            begun = time.monotonic()
-            try:
-                sock = self.connect()
-            except OSError:
-                self.outcomes["cut"] += 1
-            else:
-                self.send_all(sock)
-                self.end(sock, begun)
-            if self.tries == 1:
-                print("abusing", flush=True)
-            time.sleep(max(0, begun + 1 / RATE - time.monotonic()))
+    def drop(self):
+        """A byte from who has waited longest."""
+        one = self.dripping.popleft()
+        if one.sock.fileno() == -1:
+            return  # ended
+        try:
+            one.sock.send(self.drip)
+        except OSError:
+            self.end(one)
+        else:
+            self.dripping.append(one)
 
-    def crowd(self, size, drip):
-        """So many at once. Those that were ended come again, at the rate; each
-        sends a byte in DRIP_S. Nothing is done in one go: how this program
-        uses the machine is not what is tried."""
-        poll, held = select.epoll(), {}
-        dripping = collections.deque()
+    def heed(self, fd, events):
+        one = self.held.get(fd)
+        if one is None:
+            return
+        if events & ~select.EPOLLOUT:
+            self.end(one)
+        else:
+            self.send(one)
 
-        def add():
-            try:
-                sock = self.connect()
-                sock.sendall(self.head)
-            except OSError:
-                self.outcomes["cut"] += 1
-                return
-            held[sock.fileno()] = sock, time.monotonic()
-            poll.register(sock, select.EPOLLIN)
-            if drip:
-                dripping.append(sock)
+    def begin_all(self):
+        while self.tries < self.first:
+            self.begin()
 
-        def remove(fd):
-            poll.unregister(fd)
-            self.end(*held.pop(fd))
+    def go_on(self):
+        """Every 1 / RATE seconds: nothing is done in one go, as it is not how
+        this program uses the machine that is tried."""
+        for fd, events in self.poll.poll(0):
+            self.heed(fd, events)
+        for _ in range(math.ceil(len(self.dripping) / (DRIP_S * RATE))):
+            self.drop()
+        if len(self.held) < self.size:
+            self.begin()
 
-        def drop():
-            """A byte from who has waited longest."""
-            sock = dripping.popleft()
-            if sock.fileno() not in held:
-                return  # ended
-            try:
-                sock.send(drip)
-            except OSError:
-                remove(sock.fileno())
-            else:
-                dripping.append(sock)
-
-        while self.tries < size:
-            add()
-        print("abusing", flush=True)
-        while True:
-            begun = time.monotonic()
-            for fd, _ in poll.poll(0):
-                remove(fd)
-            if drip:
-                for _ in range(math.ceil(len(dripping) / (DRIP_S * RATE))):
-                    drop()
-            if len(held) < size:
-                add()
-            time.sleep(max(0, begun + 1 / RATE - time.monotonic()))
+    def result(self):
+        for one in self.held.values():
+            self.note_age(one)
+        return {"tries": self.tries, "outcomes": self.outcomes,
+                "longest_s": self.longest_s, "most_bytes": self.most_bytes}
 
 
 def main():
-    kind, *where = sys.argv[1:]
-    family = socket.AF_UNIX if kind == "uid" else socket.AF_INET
-    address = where[0] if kind == "uid" else (where[0], int(where[1]))
+    address, port, path, *kinds = sys.argv[1:]
     host = b"\r\nHost: localhost\r\n"
     get = b"GET /v1/status HTTP/1.1"
-    head, body = {
+    said = {
         "slow": (get + b"\r\nX-Slow: ", b""),
         "half-open": (get + b"\r\nX-Half: ", b""),
         "line": (b"GET /", BLOCK),
@@ -143,23 +176,27 @@ def main():
         "post": (b"POST /v1/reload HTTP/1.1" + host
                  + b"Content-Length: 0\r\n\r\n", b""),
         "uid": (get + host + b"\r\n", b""),
-    }[kind]
-    abuse = Abuse(family, address, head, body)
+    }
+    abuses = {kind: Abuse(kind, path if kind == "uid" else
+                          (address, int(port)), *said[kind])
+              for kind in kinds}
 
     def finish(*_):
         """An exception would be lost where Python ends an object."""
-        text = json.dumps({
-            "tries": abuse.tries, "outcomes": abuse.outcomes,
-            "longest_s": abuse.longest_s, "most_bytes": abuse.most_bytes})
+        text = json.dumps({kind: abuse.result()
+                           for kind, abuse in abuses.items()})
         os.write(sys.stdout.fileno(), f"\n{text}\n".encode())
         os._exit(0)
 
     signal.signal(signal.SIGTERM, finish)
-    if kind in ("slow", "half-open"):
-        abuse.crowd(SLOW if kind == "slow" else HALF_OPEN,
-                    b"x" if kind == "slow" else b"")
-    else:
-        abuse.one_by_one()
+    for abuse in abuses.values():
+        abuse.begin_all()
+    print("abusing", flush=True)
+    while True:
+        begun = time.monotonic()
+        for abuse in abuses.values():
+            abuse.go_on()
+        time.sleep(max(0, begun + 1 / RATE - time.monotonic()))
 
 
 main()

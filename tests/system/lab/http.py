@@ -23,10 +23,12 @@ class Answer:
         return json.loads(self.body)
 
 
-def open_connection(namespace, address, port=PORT):
+def open_connection(namespace, address, port=PORT, source=None):
     sock = namespace.socket(socket.AF_INET6 if ":" in address
                             else socket.AF_INET)
     sock.settimeout(TIMEOUT_S)
+    if source:
+        sock.bind((source, 0))
     sock.connect((address, port))
     return sock
 
@@ -40,11 +42,13 @@ def read_answer(sock):
         raw += data
 
 
-def ask(namespace, address, path, port=PORT, method="GET", **headers):
+def ask(namespace, address, path, port=PORT, method="GET", source=None,
+        **headers):
     """The Answer to one request; Host is the address unless it is given."""
     host = f"[{address}]" if ":" in address else address
     headers = {"Host": f"{host}:{port}", "Connection": "close", **headers}
     head = "".join(f"{k}: {v}\r\n" for k, v in headers.items())
-    with contextlib.closing(open_connection(namespace, address, port)) as sock:
+    with contextlib.closing(
+            open_connection(namespace, address, port, source)) as sock:
         sock.sendall(f"{method} {path} HTTP/1.1\r\n{head}\r\n".encode())
         return read_answer(sock)
