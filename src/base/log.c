@@ -261,30 +261,40 @@ write_nowait(int fd, const struct iovec *iov, int n_iov)
 	return n == -1 ? -errno : n;
 }
 
-int
-log_write_line(int fd, const char *line, size_t len)
+ssize_t
+log_write_lines(int fd, const char *lines, size_t len)
 {
 	uint64_t bit = fd >= 0 && fd < 64 ? UINT64_C(1) << fd : 0;
 	bool torn = (state.torn & bit) != 0;
 	struct iovec iov[2] = {
 	    {.iov_base = (void *)(uintptr_t) "\n", .iov_len = torn},
-	    {.iov_base = (void *)(uintptr_t)line, .iov_len = len},
+	    {.iov_base = (void *)(uintptr_t)lines, .iov_len = len},
 	};
 	ssize_t n;
 
 	do {
 		n = write_nowait(fd, iov + !torn, torn ? 2 : 1);
 	} while (n == -EINTR);
-	if (n < 0)
-		return (int)n;
+	if (n <= 0)
+		return n;
+	n -= torn;
 	/* The rest of a line that went out in part would only come after
 	 * waiting; the next line starts on its own. */
-	if ((size_t)n < len + torn) {
-		state.torn |= n > 0 ? bit : 0;
-		return -EAGAIN;
-	}
-	state.torn &= ~bit;
-	return 0;
+	if (n > 0 && lines[n - 1] != '\n')
+		state.torn |= bit;
+	else
+		state.torn &= ~bit;
+	return n;
+}
+
+int
+log_write_line(int fd, const char *line, size_t len)
+{
+	ssize_t n = log_write_lines(fd, line, len);
+
+	if (n < 0)
+		return (int)n;
+	return (size_t)n < len ? -EAGAIN : 0;
 }
 
 /* "2026-11-21T19:52:01.123456Z nlbd: warning: ", or "<4>" for the journal. As

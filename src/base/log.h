@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 enum log_level { /* the values are syslog's priorities */
 	LOG_LEVEL_ERROR = 3,
@@ -105,6 +106,9 @@ char *log_escape(char *dst, size_t dst_size, const void *src, size_t src_len);
  * of its own). Raises no SIGPIPE.
  */
 int log_write_line(int fd, const char *line, size_t len);
+/* The same for several lines in one go: the bytes that went out, or a negative
+ * errno. For a file: a pipe is asked for the room of a single line. */
+ssize_t log_write_lines(int fd, const char *lines, size_t len);
 uint64_t log_dropped(void); /* events lost by a sink that would block */
 
 #endif

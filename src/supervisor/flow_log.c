@@ -4,13 +4,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <bsd/string.h>
 
 #include "base/log.h"
-
-#define FLOW_LINE_MAX 1024
 
 static int
 open_file(const char *path)
@@ -25,8 +24,11 @@ open_file(const char *path)
 static void
 use(struct flow_log *log, int fd, const char *path)
 {
+	struct stat st;
+
 	flow_log_close(log);
 	log->fd = fd;
+	log->is_file = fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
 	strlcpy(log->path, path, sizeof(log->path));
 }
 
@@ -112,20 +114,65 @@ format(const struct flow_log *log, const struct flow_record *r,
 	return flow_record_format_json(r, names, buf, size);
 }
 
+/* What is no file takes flow by flow what it has room for. */
+static void
+write_each(struct flow_log *log)
+{
+	size_t begin = 0;
+
+	for (size_t i = 0; i < log->n_flows; i++) {
+		if (log_write_line(log->fd, log->buffer + begin,
+			log->ends[i] - begin) == 0)
+			log->written++;
+		else
+			log->dropped++;
+		begin = log->ends[i];
+	}
+}
+
+static void
+write_together(struct flow_log *log)
+{
+	ssize_t n =
+	    log_write_lines(log->fd, log->buffer, log->ends[log->n_flows - 1]);
+
+	for (size_t i = 0; i < log->n_flows; i++) {
+		if (n >= (ssize_t)log->ends[i])
+			log->written++;
+		else
+			log->dropped++;
+	}
+}
+
 void
-flow_log_write(struct flow_log *log, const struct flow_record *r,
+flow_log_flush(struct flow_log *log)
+{
+	if (log->n_flows == 0)
+		return;
+	if (log->is_file)
+		write_together(log);
+	else
+		write_each(log);
+	log->n_flows = 0;
+}
+
+void
+flow_log_add(struct flow_log *log, const struct flow_record *r,
     const char *listener_name, const char *group_name)
 {
 	const struct flow_names names = {
 	    log->load_balancer, listener_name, group_name};
-	char line[FLOW_LINE_MAX];
+	size_t begin;
 	int len;
 
 	if (log->fd == -1)
 		return;
-	len = format(log, r, &names, line, sizeof(line));
-	if (len > 0 && log_write_line(log->fd, line, (size_t)len) == 0)
-		log->written++;
+	if (log->n_flows == FLOW_LOG_TOGETHER)
+		flow_log_flush(log);
+	begin = log->n_flows == 0 ? 0 : log->ends[log->n_flows - 1];
+	len = format(log, r, &names, log->buffer + begin, FLOW_LINE_MAX);
+	if (len > 0)
+		log->ends[log->n_flows++] = begin + (size_t)len;
 	else
 		log->dropped++;
 }
@@ -133,6 +180,7 @@ flow_log_write(struct flow_log *log, const struct flow_record *r,
 void
 flow_log_close(struct flow_log *log)
 {
+	flow_log_flush(log);
 	if (log->fd > STDERR_FILENO)
 		close(log->fd);
 	log->fd = -1;

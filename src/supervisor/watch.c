@@ -21,10 +21,11 @@ daemon_take_flow_records(struct daemon *d, const struct channel_message *m)
 		    daemon_target_group_name(d, r[i].target_slot);
 
 		if (r[i].state == FLOW_CLOSING)
-			flow_log_write(&d->flow_log, &r[i], listener, group);
+			flow_log_add(&d->flow_log, &r[i], listener, group);
 		if (d->flows_watched)
 			flow_ring_add(&d->flow_ring, &r[i], listener, group);
 	}
+	flow_log_flush(&d->flow_log);
 }
 
 /* Slots of a program before are not ours: where the flow went says what they
@@ -70,9 +71,10 @@ daemon_take_former_records(void *owner, const struct flow_record *r, size_t n)
 
 	for (size_t i = 0; i < n; i++)
 		if (r[i].state == FLOW_CLOSING)
-			flow_log_write(&d->flow_log, &r[i],
+			flow_log_add(&d->flow_log, &r[i],
 			    listener_at(d, &r[i].listener),
 			    target_group_at(d, &r[i].target));
+	flow_log_flush(&d->flow_log);
 }
 
 static void

@@ -45,11 +45,16 @@ log_to_supervisor(void *arg, const struct log_entry *entry)
 						  : sizeof(message) - 1);
 }
 
+/* Few flows are told of at once. Many are gathered for a moment: a message for
+ * each would wake the supervisor as often, beside the flows. */
+#define RECORDS_GATHER_MS 50
+
 static void
 send_records(struct worker *w)
 {
 	if (w->n_records == 0)
 		return;
+	w->records_sent_ms = w->poller.now_ms;
 	if (w->channel == NULL ||
 	    channel_try_send(w->channel, CHANNEL_FLOW_RECORDS, w->records,
 		w->n_records * sizeof(w->records[0])) < 0)
@@ -63,6 +68,15 @@ worker_log_flow(struct worker *w, const struct flow_record *r)
 	w->records[w->n_records++] = *r;
 	if (w->n_records == WORKER_RECORDS)
 		send_records(w);
+}
+
+/* In how many ms must they go? 0: now. */
+static uint64_t
+records_wait_ms(const struct worker *w)
+{
+	uint64_t due_ms = w->records_sent_ms + RECORDS_GATHER_MS;
+
+	return due_ms > w->poller.now_ms ? due_ms - w->poller.now_ms : 0;
 }
 
 /* ---- the turn --------------------------------------------------------- */
@@ -85,11 +99,12 @@ after_batch(void *arg)
 	flow_poll_flushing(w);
 	wheel_advance(&w->wheel, w->poller.now_ms, fire_flow_timer, w);
 	flow_reap(w);
-	send_records(w);
 	atomic_store_explicit(&w->block->pipes,
 	    w->pipes.n_idle + w->pipes.n_lent, memory_order_relaxed);
 	if (w->draining && w->n_flows == 0 && TAILQ_EMPTY(&w->listeners))
 		poller_stop(&w->poller);
+	if (w->poller.stopped || records_wait_ms(w) == 0)
+		send_records(w);
 	began_ns = w->poller.now_ns;
 	poller_read_clock(&w->poller);
 	sb_latency_add(&w->block->turns, (w->poller.now_ns - began_ns) / 1000);
@@ -105,6 +120,8 @@ max_wait_ms(struct worker *w)
 	if (!STAILQ_EMPTY(&w->flushing) &&
 	    (ms == -1 || ms > FLOW_FLUSH_POLL_MS))
 		ms = FLOW_FLUSH_POLL_MS;
+	if (w->n_records > 0 && (ms == -1 || ms > (int)records_wait_ms(w)))
+		ms = (int)records_wait_ms(w);
 	return ms;
 }
 

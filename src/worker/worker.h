@@ -63,6 +63,7 @@ struct worker {
 	uv_timer_t resume; /* runs while a listener is paused */
 	struct flow_record records[WORKER_RECORDS];
 	uint32_t n_records;
+	uint64_t records_sent_ms;
 };
 
 /* The process: takes its descriptors (enum worker_fd) and the index of its
@@ -76,7 +77,7 @@ int worker_init(struct worker *w, struct scoreboard *sb, uint32_t block_index,
 void worker_fini(struct worker *w);
 
 /* A finished or refused flow for the flow log; lost (and counted) when the
- * supervisor is slow. */
+ * supervisor is slow. It may wait for others, 50 ms at most. */
 void worker_log_flow(struct worker *w, const struct flow_record *r);
 
 /* Takes a new config (worker_config.c). 0, or -errno: the worker is then to be

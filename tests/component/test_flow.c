@@ -429,6 +429,39 @@ watched_flows_are_reported_when_they_connect_and_end(void **state)
 	assert_u64(r->n_ends, 2);
 }
 
+/* A message for each would wake the supervisor as often. */
+static void
+records_of_many_flows_come_together_and_soon(void **state)
+{
+	enum { FLOWS = 100, GATHER_MS = 50 };
+	struct rig *r = *state;
+	uint64_t begun_ns = uv_hrtime();
+
+	for (int i = 0; i < FLOWS; i++) {
+		struct rig_flow f = rig_open(r);
+
+		close_flow(f);
+		RIG_WAIT(r, r->worker->n_flows == 0);
+	}
+	RIG_WAIT(r, r->n_ends == FLOWS);
+	assert_u64_between(r->n_end_messages, 2,
+	    (uv_hrtime() - begun_ns) / 1000000 / GATHER_MS + 3);
+}
+
+static void
+a_record_that_is_alone_comes_at_once(void **state)
+{
+	struct rig *r = *state;
+	struct rig_flow f = rig_open(r);
+	uint64_t rested_ms = r->worker->poller.now_ms + 100;
+
+	RIG_WAIT(r, r->worker->poller.now_ms >= rested_ms);
+	close_flow(f);
+	RIG_WAIT(r, r->worker->n_flows == 0);
+	assert_u64(r->worker->n_records, 0);
+	RIG_WAIT(r, r->n_ends == 1);
+}
+
 static void
 records_for_a_slow_supervisor_are_dropped_and_counted(void **state)
 {
@@ -441,7 +474,7 @@ records_for_a_slow_supervisor_are_dropped_and_counted(void **state)
 		close_flow(f);
 		RIG_WAIT(r, r->worker->n_flows == 0);
 	}
-	assert_u64(sb_get(&r->block->dropped_records), WORKER_RECORDS + 3);
+	RIG_WAIT(r, sb_get(&r->block->dropped_records) == WORKER_RECORDS + 3);
 	assert_u64(r->n_ends, 0);
 }
 
@@ -467,6 +500,8 @@ main(void)
 	    TEST(messages_of_the_wrong_size_are_ignored),
 	    TEST(without_a_flow_log_no_records_are_sent),
 	    TEST(watched_flows_are_reported_when_they_connect_and_end),
+	    TEST(records_of_many_flows_come_together_and_soon),
+	    TEST(a_record_that_is_alone_comes_at_once),
 	    TEST(records_for_a_slow_supervisor_are_dropped_and_counted),
 	};
 

@@ -12,6 +12,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <signal.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -67,7 +69,8 @@ write_flow(const char *listener)
 	const struct flow_record r = {
 	    .state = FLOW_CLOSING, .reason = FLOW_END_CLIENT_FIN};
 
-	flow_log_write(&flow_log, &r, listener, "group");
+	flow_log_add(&flow_log, &r, listener, "group");
+	flow_log_flush(&flow_log);
 }
 
 static void
@@ -270,6 +273,61 @@ slow_reader_costs_lines_and_never_a_wait(void **state)
 }
 
 static void
+add_flows(size_t n)
+{
+	const struct flow_record r = {
+	    .state = FLOW_CLOSING, .reason = FLOW_END_CLIENT_FIN};
+
+	for (size_t i = 0; i < n; i++)
+		flow_log_add(&flow_log, &r, "one", "group");
+	flow_log_flush(&flow_log);
+}
+
+static void
+what_comes_together_is_one_line_each_however_much(void **state)
+{
+	const char *path = temp_path(&dir, "flows");
+	const size_t n = 3 * FLOW_LOG_TOGETHER + 1;
+
+	(void)state;
+	assert_errno(configure(CONF_FLOW_LOG_FILE, path), 0);
+	add_flows(n);
+	assert_file(path, "}\n{\"time\"", n);
+	assert_u64(flow_log.written, n);
+	assert_u64(flow_log.dropped, 0);
+}
+
+static void
+full_disk_costs_the_lines_that_did_not_fit_and_no_other(void **state)
+{
+	const char *path = temp_path(&dir, "flows");
+	struct rlimit whole, part;
+	struct stat st;
+	void (*handler)(int) = signal(SIGXFSZ, SIG_IGN);
+	uint64_t n_fit;
+
+	(void)state;
+	assert_errno(configure(CONF_FLOW_LOG_FILE, path), 0);
+	write_flow("one");
+	assert_i64(stat(path, &st), 0);
+	/* Room for ten more lines and a half. */
+	assert_i64(getrlimit(RLIMIT_FSIZE, &whole), 0);
+	part = whole;
+	part.rlim_cur = (rlim_t)st.st_size * 23 / 2;
+	assert_i64(setrlimit(RLIMIT_FSIZE, &part), 0);
+	add_flows(30);
+	assert_i64(setrlimit(RLIMIT_FSIZE, &whole), 0);
+	signal(SIGXFSZ, handler);
+	n_fit = flow_log.written;
+	assert_u64(n_fit, 11);
+	assert_u64(flow_log.dropped, 31 - n_fit);
+	/* The half line ends where the next one begins. */
+	write_flow("two");
+	assert_file(path, "\n{\"time\"", n_fit + 2);
+	assert_file(path, "\"two\"", n_fit + 2);
+}
+
+static void
 stderr_is_written_and_never_closed(void **state)
 {
 	const char *path = temp_path(&dir, "stderr");
@@ -307,6 +365,8 @@ main(void)
 	    TEST(failed_reopen_writes_on_to_the_old_file),
 	    TEST(reopen_without_a_file_is_nothing),
 	    TEST(slow_reader_costs_lines_and_never_a_wait),
+	    TEST(what_comes_together_is_one_line_each_however_much),
+	    TEST(full_disk_costs_the_lines_that_did_not_fit_and_no_other),
 	    TEST(stderr_is_written_and_never_closed),
 	};
 

@@ -63,6 +63,7 @@ on_message(void *arg, struct channel_message *m)
 	case CHANNEL_FLOW_RECORDS:
 		memcpy(&r->ends[r->n_ends], m->payload, m->size);
 		r->n_ends += m->size / sizeof(r->ends[0]);
+		r->n_end_messages++;
 		break;
 	case CHANNEL_FLOWS:
 		take_list(r, m);

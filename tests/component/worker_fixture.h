@@ -57,7 +57,7 @@ struct rig {
 	uint64_t ready; /* generation */
 	char error[256];
 	struct flow_record ends[RIG_RECORDS], listed[RIG_RECORDS];
-	size_t n_ends, n_listed, n_list_messages;
+	size_t n_ends, n_end_messages, n_listed, n_list_messages;
 	uint32_t list_request;
 	bool list_complete;
 	bool channel_lost;
