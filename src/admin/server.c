@@ -15,6 +15,11 @@
 
 #include "nlb/event.h"
 
+/* On TCP: with so many connections, what came on them is looked at in one go.
+ * Those that drip would have us run for every byte. */
+#define GATHER_CONNECTIONS 4
+#define GATHER_MS 100
+
 static void
 on_mhd_log(void *cls, const char *fmt, va_list ap)
 {
@@ -54,16 +59,48 @@ on_timeout_timer(uv_timer_t *timer)
 	admin_turn(timer->data);
 }
 
+static void
+on_mhd_poll(uv_poll_t *poll, int status, int events)
+{
+	(void)status;
+	(void)events;
+	admin_turn(poll->data);
+}
+
+/* With many connections the timer alone makes it run. */
+static int
+poll_mhd(struct admin *admin, bool wanted)
+{
+	int rc = 0;
+
+	if (wanted == admin->polling)
+		return 0;
+	if (wanted)
+		rc = uv_poll_start(&admin->mhd_poll, UV_READABLE, on_mhd_poll);
+	else
+		uv_poll_stop(&admin->mhd_poll);
+	admin->polling = wanted && rc == 0;
+	return rc;
+}
+
 void
 admin_turn(struct admin *admin)
 {
 	MHD_UNSIGNED_LONG_LONG ms;
+	bool waits, gathers;
 
 	if (admin->closing)
 		return;
 	if (MHD_run(admin->daemon) != MHD_YES)
 		event_log(EVENT_ADMIN_TROUBLE, "admin: MHD_run failed");
-	if (MHD_get_timeout(admin->daemon, &ms) != MHD_YES) {
+	gathers =
+	    admin->read_only && admin->n_connections >= GATHER_CONNECTIONS;
+	if (poll_mhd(admin, !gathers) != 0)
+		gathers = true;
+	waits = MHD_get_timeout(admin->daemon, &ms) == MHD_YES;
+	if (gathers && (!waits || ms > GATHER_MS))
+		ms = GATHER_MS;
+	else if (!waits) {
 		uv_timer_stop(&admin->timeout_timer);
 		return;
 	}
@@ -80,14 +117,6 @@ admin_wake(struct admin *admin)
 {
 	if (!admin->closing)
 		uv_timer_start(&admin->timeout_timer, on_timeout_timer, 0, 0);
-}
-
-static void
-on_mhd_poll(uv_poll_t *poll, int status, int events)
-{
-	(void)status;
-	(void)events;
-	admin_turn(poll->data);
 }
 
 static void

@@ -114,7 +114,7 @@ struct admin {
 	unsigned accept_row;      /* that may come at once */
 	unsigned open_handles;
 	unsigned n_connections;
-	bool accepting, closing;
+	bool accepting, polling, closing;
 	/* Of other users: told so, and left to read it. */
 	int refused[ADMIN_REFUSED_MAX];
 	size_t n_refused; /* ever; the last ones are in refused */

@@ -253,10 +253,10 @@ on_child_signal(uv_signal_t *signal, int number)
 	(void)number;
 }
 
-/* Each is heard no sooner than 100 ms after the one before: it could ask as
- * often as it likes, beside the workers. */
+/* Some every 100 ms, as many as wait then: it could ask as often as it likes,
+ * beside the workers. At once it would be a few ms. */
 static void
-another_user_is_refused_ten_times_a_second(void **state)
+another_user_is_refused_at_a_pace(void **state)
 {
 	enum { ASKED = 12 };
 	struct admin_fixture *f = *state;
@@ -283,7 +283,7 @@ another_user_is_refused_ten_times_a_second(void **state)
 	loop_run_for(&f->loop, 0);
 	assert_true(WIFEXITED(child.status));
 	assert_i64(WEXITSTATUS(child.status), 0);
-	assert_true((uv_hrtime() - start) / 1000000 >= (ASKED - 1) * 100 - 20);
+	assert_true((uv_hrtime() - start) / 1000000 >= 300);
 	expect_still_serving(f);
 }
 
@@ -381,7 +381,7 @@ main(void)
 	    TEST(the_seventeenth_waits_for_a_place),
 	    TEST(silent_clients_cannot_hold_the_places),
 	    TEST(a_lack_of_descriptors_passes),
-	    TEST(another_user_is_refused_ten_times_a_second),
+	    TEST(another_user_is_refused_at_a_pace),
 	    TEST(a_client_that_left_costs_nothing),
 	    TEST(destroyed_with_an_operation_under_way),
 	    TEST(destroyed_before_the_loop_runs),
