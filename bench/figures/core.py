@@ -23,7 +23,8 @@ def awake(run):
     with contextlib.ExitStack() as stack:
         for number in range(os.cpu_count()):
             stack.callback(Process(
-                ["chrt", "--idle", 0, "sh", "-c", "while :; do :; done"],
+                ["taskset", "-c", number, "chrt", "--idle", 0, "sh", "-c",
+                 "while :; do :; done"],
                 run.directory / f"awake-{number}.log").stop)
         yield
 
