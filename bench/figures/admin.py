@@ -55,7 +55,7 @@ def abused(run, nlbd, values, cpus=None):
         for outcome, count in result["outcomes"].items():
             ended += count
             # Among so many, most are cut off before they are heard.
-            if outcome in REFUSED[kind] | {"cut"}:
+            if outcome in REFUSED[kind] | {"cut", "denied"}:
                 refused += count
     values["tries_per_s"] = tries / seconds
     values["refused"] = refused / ended

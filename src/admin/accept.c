@@ -184,7 +184,7 @@ accept_is_due(struct admin *admin)
 
 /* The kernel drops the SYNs of those who are shut out: they fill no queue, and
  * cost us nothing. Where it cannot, they are reset one by one. */
-static void
+static int
 shut_out(int lfd, const struct source_pace *pace, uint64_t now_ms)
 {
 	struct syn_filter filter = {0};
@@ -202,12 +202,18 @@ shut_out(int lfd, const struct source_pace *pace, uint64_t now_ms)
 			 ? 0
 			 : -errno;
 	}
-	if (rc < 0)
-		event_log(EVENT_ADMIN_TROUBLE,
-		    "admin: cannot attach the filter of HttpListen: %s",
-		    strerror(-rc));
 	syn_filter_fini(&filter);
 	sg_set_fini(&allowed);
+	return rc;
+}
+
+static void
+let_all_in(int lfd)
+{
+	int unused = 0;
+
+	(void)setsockopt(
+	    lfd, SOL_SOCKET, SO_DETACH_FILTER, &unused, sizeof(unused));
 }
 
 static void on_source_timer(uv_timer_t *timer);
@@ -218,16 +224,22 @@ sources_update(struct admin *admin)
 {
 	uint64_t now_ms = uv_now(admin->loop);
 	uint64_t next_ms = source_pace_next_open_ms(&admin->pace, now_ms);
-	int lfd = -1, unused = 0;
+	int rc, lfd = -1;
 
 	if (uv_fileno((uv_handle_t *)&admin->listen_poll, &lfd) != 0)
 		return;
 	if (next_ms == UINT64_MAX) {
-		(void)setsockopt(
-		    lfd, SOL_SOCKET, SO_DETACH_FILTER, &unused, sizeof(unused));
+		let_all_in(lfd);
 		return;
 	}
-	shut_out(lfd, &admin->pace, now_ms);
+	rc = shut_out(lfd, &admin->pace, now_ms);
+	if (rc < 0) {
+		/* The former one would go on with those whose time is over. */
+		let_all_in(lfd);
+		event_log(EVENT_ADMIN_TROUBLE,
+		    "admin: cannot attach the filter of HttpListen: %s",
+		    strerror(-rc));
+	}
 	uv_timer_start(
 	    &admin->source_timer, on_source_timer, next_ms - now_ms, 0);
 }
@@ -243,21 +255,18 @@ source_may_come(struct admin *admin, const struct addr *source)
 {
 	static struct log_limit limit = LOG_LIMIT(5);
 	uint64_t now_ms = uv_now(admin->loop);
+	enum source_verdict verdict =
+	    source_pace_take(&admin->pace, source, now_ms);
 	char text[ADDR_IP_STRLEN];
 
-	switch (source_pace_take(&admin->pace, source, now_ms)) {
-	case SOURCE_ADMITTED:
+	if (verdict == SOURCE_ADMITTED)
 		return true;
-	case SOURCE_IS_SHUT:
-		return false;
-	case SOURCE_SHUT:
-		break;
-	}
-	sources_update(admin);
-	if (log_allowed(&limit, now_ms))
+	if (verdict != SOURCE_IS_SHUT)
+		sources_update(admin);
+	if (verdict == SOURCE_SHUT && log_allowed(&limit, now_ms))
 		event_log(EVENT_HTTP_SOURCE_SHUT,
-		    "HTTP: %s connects more often than %u times a second, and "
-		    "is not heard for %u ms",
+		    "HTTP: %s connects more often than %u times a second: its "
+		    "new connections are dropped for %u ms each time",
 		    addr_format_ip(source, text, sizeof(text)),
 		    1000 / SOURCE_PACE_EACH_MS, SOURCE_PACE_SHUT_MS);
 	return false;

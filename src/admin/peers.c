@@ -128,6 +128,17 @@ admin_peer_has_asked(struct MHD_Connection *connection)
 		peer->has_asked = true;
 }
 
+bool
+admin_peers_are_answered(const struct admin *admin)
+{
+	const struct admin_peer *peer;
+
+	TAILQ_FOREACH (peer, &admin->peers, entry)
+		if (peer->has_asked && !peer->cut)
+			return true;
+	return false;
+}
+
 void
 admin_peer_remove(struct admin *admin, struct admin_peer *peer)
 {

@@ -15,10 +15,10 @@
 
 #include "nlb/event.h"
 
-/* On TCP: with so many connections, what came on them is looked at in one go.
+/* On TCP: what came is looked at so many times in a row, and then every 100 ms.
  * Those that drip would have us run for every byte. */
-#define GATHER_CONNECTIONS 4
-#define GATHER_MS 100
+#define LOOKS_ROW 32
+#define LOOK_MS 100
 
 static void
 on_mhd_log(void *cls, const char *fmt, va_list ap)
@@ -62,12 +62,27 @@ on_timeout_timer(uv_timer_t *timer)
 static void
 on_mhd_poll(uv_poll_t *poll, int status, int events)
 {
+	struct admin *admin = poll->data;
+	uint64_t now_ms = uv_now(admin->loop);
+
 	(void)status;
 	(void)events;
-	admin_turn(poll->data);
+	if (admin->looks_spent_ms < now_ms)
+		admin->looks_spent_ms = now_ms;
+	admin->looks_spent_ms += LOOK_MS;
+	admin_turn(admin);
 }
 
-/* With many connections the timer alone makes it run. */
+/* Whoever reads an answer shall not wait for it. */
+static bool
+looks_are_spent(const struct admin *admin)
+{
+	return admin->read_only && !admin_peers_are_answered(admin) &&
+	       admin->looks_spent_ms >
+		   uv_now(admin->loop) + (uint64_t)LOOKS_ROW * LOOK_MS;
+}
+
+/* Else the timer alone makes it run. */
 static int
 poll_mhd(struct admin *admin, bool wanted)
 {
@@ -93,13 +108,12 @@ admin_turn(struct admin *admin)
 		return;
 	if (MHD_run(admin->daemon) != MHD_YES)
 		event_log(EVENT_ADMIN_TROUBLE, "admin: MHD_run failed");
-	gathers =
-	    admin->read_only && admin->n_connections >= GATHER_CONNECTIONS;
+	gathers = looks_are_spent(admin);
 	if (poll_mhd(admin, !gathers) != 0)
 		gathers = true;
 	waits = MHD_get_timeout(admin->daemon, &ms) == MHD_YES;
-	if (gathers && (!waits || ms > GATHER_MS))
-		ms = GATHER_MS;
+	if (gathers && (!waits || ms > LOOK_MS))
+		ms = LOOK_MS;
 	else if (!waits) {
 		uv_timer_stop(&admin->timeout_timer);
 		return;

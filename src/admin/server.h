@@ -112,6 +112,7 @@ struct admin {
 	struct source_pace pace;  /* of each source, on TCP */
 	uint64_t accepted_ms;     /* the last connection, on the loop's clock */
 	unsigned accept_row;      /* that may come at once */
+	uint64_t looks_spent_ms;  /* when all looks are there again */
 	unsigned open_handles;
 	unsigned n_connections;
 	bool accepting, polling, closing;
@@ -151,6 +152,8 @@ struct admin_peer *admin_peer_add(
     struct admin *admin, struct MHD_Connection *connection);
 void admin_peer_has_asked(struct MHD_Connection *connection);
 void admin_peer_remove(struct admin *admin, struct admin_peer *peer);
+/* Is there one whose answer is made or sent? */
+bool admin_peers_are_answered(const struct admin *admin);
 /* Ends a connection at once, with all that waits to be sent. */
 void admin_cut(struct MHD_Connection *connection);
 /* On TCP nobody waits for a place: before one more of source is taken, the

@@ -68,7 +68,7 @@
 	    "c796f749514140b2a65e17481e36f90e", "HttpListen is open")          \
 	X(HTTP_SOURCE_SHUT, "http-source-shut", WARNING,                       \
 	    "e52f4794e3de4e3888b79f1773a46638",                                \
-	    "somebody connects to HttpListen too often, and is not heard")     \
+	    "somebody connects to HttpListen too often, and is shut out")      \
 	X(SERVICE_MANAGER_UNREACHABLE, "service-manager-unreachable", WARNING, \
 	    "dded9bca829b476a985e62611e66e8c2",                                \
 	    "the service manager cannot be told of the state")                 \

@@ -6,6 +6,7 @@
 
 #include "nlb/network_acl.h"
 
+#define AGAIN_MS 60000
 #define ROW_MS ((uint64_t)SOURCE_PACE_ROW * SOURCE_PACE_EACH_MS)
 
 struct addr
@@ -58,8 +59,10 @@ source_pace_take(
 	if (e->spent_ms < now_ms)
 		e->spent_ms = now_ms;
 	if (e->spent_ms + SOURCE_PACE_EACH_MS > now_ms + ROW_MS) {
+		bool again = e->open_ms != 0 && now_ms < e->open_ms + AGAIN_MS;
+
 		e->open_ms = now_ms + SOURCE_PACE_SHUT_MS;
-		return SOURCE_SHUT;
+		return again ? SOURCE_SHUT_AGAIN : SOURCE_SHUT;
 	}
 	e->spent_ms += SOURCE_PACE_EACH_MS;
 	return SOURCE_ADMITTED;

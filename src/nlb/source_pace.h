@@ -12,9 +12,9 @@
 #include "base/addr.h"
 #include "nlb/security_group.h"
 
-#define SOURCE_PACE_ROW 64       /* that may come at once */
-#define SOURCE_PACE_EACH_MS 100  /* one more, after them */
-#define SOURCE_PACE_SHUT_MS 1000 /* no more, beyond that */
+#define SOURCE_PACE_ROW 64      /* that may come at once */
+#define SOURCE_PACE_EACH_MS 100 /* one more, after them */
+#define SOURCE_PACE_SHUT_MS 900 /* no more, beyond that */
 #define SOURCE_PACE_SOURCES_MAX 64
 
 struct source_pace_entry {
@@ -31,12 +31,13 @@ struct source_pace {
 
 enum source_verdict {
 	SOURCE_ADMITTED,
-	SOURCE_SHUT,   /* from now on */
+	SOURCE_SHUT, /* from now on, for the first time in a minute */
+	SOURCE_SHUT_AGAIN,
 	SOURCE_IS_SHUT /* came before that was known */
 };
 
 /* What counts as one source: an IPv4 address, or an IPv6 /64, which a single
- * host owns as a whole. */
+ * host may own as a whole. Hosts that share one share its fate. */
 struct addr source_pace_key(const struct addr *client);
 
 /*

@@ -66,6 +66,12 @@ void
 worker_log_flow(struct worker *w, const struct flow_record *r)
 {
 	w->records[w->n_records++] = *r;
+	/* A deregistered target is forgotten soon after its last flow: its
+	 * records must not wait for others. */
+	if (r->target_slot < SB_TARGETS &&
+	    (atomic_load(&w->sb->targets[r->target_slot].flags) &
+		SB_ROUTABLE) == 0)
+		w->records_sent_ms = 0;
 	if (w->n_records == WORKER_RECORDS)
 		send_records(w);
 }

@@ -56,10 +56,10 @@ expect_reset(struct rig *r, enum flow_end_reason reason)
 {
 	uint64_t rejected = sb_get(&r->block->listeners[0].rejected_flows);
 	size_t n = r->n_ends;
-	int client = come(r);
+	int client = rig_connect(r);
 
 	assert_i64(rig_read_end(r, client), PEER_RST);
-	assert_u64(r->n_ends, n + 1);
+	RIG_WAIT(r, r->n_ends == n + 1);
 	assert_str(flow_end_reason_code(r->ends[n].reason),
 	    flow_end_reason_code(reason));
 	assert_i64(r->ends[n].target_slot, FLOW_SLOT_NONE);
@@ -166,7 +166,7 @@ a_lower_limit_ends_no_flow_and_lets_none_in(void **state)
 	assert_u64(flows_at(r, 0), 2);
 	expect_reset(r, FLOW_END_TARGET_LIMIT);
 	peer_reset(a);
-	RIG_WAIT(r, r->worker->n_flows == 1);
+	RIG_WAIT(r, r->worker->n_flows == 1 && r->n_ends == 2);
 	expect_reset(r, FLOW_END_TARGET_LIMIT);
 	rig_apply_keys(r, "", "MaxFlowsPerTarget = off\n", "");
 	a = come(r);

@@ -76,9 +76,12 @@ def test_abuse_is_refused_and_bounded(kind, network, nlbd, echo):
         nlbd.wait_healthy(2)
         abuse.wait_ended()
         answers(network, nlbd)
-    assert abuse.tries > 20
+    few = kind == "slow"  # they wait long, and end one by one
+    assert abuse.tries > (6 if few else 20)
     heard = sum(abuse.outcomes.get(how, 0) for how in REFUSED[kind])
-    assert heard > 10
+    assert heard > (0 if few else 10)
+    if few:  # there are places for all of them: until their time is over
+        assert abuse.longest_s > LIFETIME_S - 1
     assert set(abuse.outcomes) <= REFUSED[kind] | {"cut"}
     assert abuse.longest_s < LIFETIME_S + scaled(5, 10)
     assert abuse.most_bytes < SOCKET_BUFFERS

@@ -99,9 +99,9 @@ def test_record_changes_under_smtp_load_lose_no_mail(network, start_nlbd, dns):
                 shifted = len(nlbd.flow_log())
                 wait_until(lambda: _flows_since(nlbd, shifted, new) >= 20, 60,
                            f"mail goes to {new}", poll_s=0.1)
-                late = [r for r in nlbd.flow_log()[shifted + 8:]
+                late = [r for r in nlbd.flow_log()[shifted + 40:]
                         if r["target"].startswith(f"{old}:")]
-                assert late == [], "only what was under way"
+                assert late == [], "only what was under way, or not yet written"
             result = load.stop()
         assert result["failures"] == []
         wait_until(lambda: postfix.count_delivered() == result["accepted"], 60,

@@ -149,6 +149,8 @@ def test_clients_that_reset_at_once_leave_nothing(network, start_nlbd):
         wait_until(lambda: nlbd.socket_fds(workers.values()) == before, 10,
                    "the sockets are closed")
         wait_until(lambda: echo.connections() == 0, 10, "the target's too")
+        wait_until(lambda: len(nlbd.flow_log()) >= SCANS, 10,
+                   "a line of each flow")
         ends = {r["end_reason"] for r in nlbd.flow_log()}
         assert ends == {"client-rst"}
         assert nlbd.health()[TARGET4[0]] == ("healthy", None)

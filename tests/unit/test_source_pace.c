@@ -56,9 +56,9 @@ a_row_is_admitted_and_the_next_is_shut_out(void **state)
 	(void)state;
 	assert_u64(admitted("192.0.2.1", 64, NOW_MS), 64);
 	assert_i64(take("192.0.2.1", NOW_MS), SOURCE_SHUT);
-	assert_i64(take("192.0.2.1", NOW_MS + 999), SOURCE_IS_SHUT);
+	assert_i64(take("192.0.2.1", NOW_MS + 899), SOURCE_IS_SHUT);
 	/* What was still waiting does not make it any longer. */
-	assert_i64(take("192.0.2.1", NOW_MS + 1000), SOURCE_ADMITTED);
+	assert_i64(take("192.0.2.1", NOW_MS + 900), SOURCE_ADMITTED);
 }
 
 static void
@@ -92,6 +92,24 @@ a_source_that_rests_has_its_row_again(void **state)
 }
 
 static void
+only_the_first_time_in_a_minute_is_told(void **state)
+{
+	unsigned first = 0, again = 0;
+
+	(void)state;
+	for (uint64_t t_ms = 0; t_ms < 50000; t_ms += 10) {
+		enum source_verdict v = take("192.0.2.1", NOW_MS + t_ms);
+
+		first += v == SOURCE_SHUT;
+		again += v == SOURCE_SHUT_AGAIN;
+	}
+	assert_u64(first, 1);
+	assert_u64_between(again, 40, 55);
+	assert_u64(admitted("192.0.2.1", 64, NOW_MS + 111000), 64);
+	assert_i64(take("192.0.2.1", NOW_MS + 111000), SOURCE_SHUT);
+}
+
+static void
 nobody_else_is_shut_out_with_it(void **state)
 {
 	(void)state;
@@ -101,7 +119,7 @@ nobody_else_is_shut_out_with_it(void **state)
 	assert_true(allows("192.0.2.0", NOW_MS));
 	assert_true(allows("192.0.2.2", NOW_MS));
 	assert_true(allows("::c000:201", NOW_MS));
-	assert_true(allows("192.0.2.1", NOW_MS + 1000));
+	assert_true(allows("192.0.2.1", NOW_MS + 900));
 }
 
 static void
@@ -122,11 +140,10 @@ the_next_to_be_let_in_is_known(void **state)
 	assert_u64(source_pace_next_open_ms(&pace, NOW_MS), UINT64_MAX);
 	(void)admitted("192.0.2.1", 65, NOW_MS);
 	(void)admitted("192.0.2.2", 65, NOW_MS + 300);
+	assert_u64(source_pace_next_open_ms(&pace, NOW_MS + 300), NOW_MS + 900);
 	assert_u64(
-	    source_pace_next_open_ms(&pace, NOW_MS + 300), NOW_MS + 1000);
-	assert_u64(
-	    source_pace_next_open_ms(&pace, NOW_MS + 1000), NOW_MS + 1300);
-	assert_u64(source_pace_next_open_ms(&pace, NOW_MS + 1300), UINT64_MAX);
+	    source_pace_next_open_ms(&pace, NOW_MS + 900), NOW_MS + 1200);
+	assert_u64(source_pace_next_open_ms(&pace, NOW_MS + 1200), UINT64_MAX);
 }
 
 static void
@@ -162,6 +179,8 @@ main(void)
 		more_than_that_get_ten_a_second_on_average, setup),
 	    cmocka_unit_test_setup(
 		a_source_that_rests_has_its_row_again, setup),
+	    cmocka_unit_test_setup(
+		only_the_first_time_in_a_minute_is_told, setup),
 	    cmocka_unit_test_setup(nobody_else_is_shut_out_with_it, setup),
 	    cmocka_unit_test_setup(an_ipv6_network_is_one_source, setup),
 	    cmocka_unit_test_setup(the_next_to_be_let_in_is_known, setup),

@@ -7,7 +7,7 @@ middle; line: one of 1 GB; host, post, uid: a wrong Host, POST on TCP, a strange
 on the unix SOCKET. Each that is ended is begun anew, and none waits for
 another. Prints `abusing` when it is under way, `ended` when a try was ended for
 the first time, and at SIGTERM one JSON object with, for each kind, tries, outcomes (a status,
-or `cut` without one), the longest time one was left once it was connected, the
+or `cut` without one, `denied` by the kernel), the longest time one was left once it was connected, the
 most bytes it took.
 """
 import collections
@@ -25,8 +25,9 @@ RATE = 100      # tries a second, after the first ones of a crowd
 DRIP_S = 0.1
 LINE_MAX = 1 << 30
 BLOCK = b"a" * 65536
-# At once: fewer and more than there are places; the others wait for an answer.
-SIZES = {"slow": 24, "half-open": 1000}
+# At once: fewer and more than there are places for one source; the others wait
+# for an answer.
+SIZES = {"slow": 6, "half-open": 1000}
 SIZE = 100
 NOBODY = 65534
 
@@ -75,9 +76,10 @@ class Abuse:
             if self.is_local:
                 sock.close()  # its queue is full
                 return
-        except OSError:
+        except OSError as error:
             self.tries += 1
-            self.outcomes["cut"] += 1
+            denied = isinstance(error, PermissionError)
+            self.outcomes["denied" if denied else "cut"] += 1
             sock.close()
             return
         self.tries += 1
