@@ -3,8 +3,8 @@ and what it costs the supervisor.
 
 All p99 are the lower quartile of short turns, with and without the abuse by
 turns: in some of them the machine itself stands still for milliseconds, and
-what the abuse does is in each of them. The same thing twice differs by 2 %
-then, where the medians differ by up to 12 %."""
+what the abuse does is in each of them. How far the same thing measured twice
+lies apart stands in bench/README.md."""
 
 import contextlib
 import os

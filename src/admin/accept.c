@@ -11,6 +11,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "base/socket.h"
 #include "nlb/event.h"
 #include "nlb/syn_filter.h"
 
@@ -193,27 +194,11 @@ shut_out(int lfd, const struct source_pace *pace, uint64_t now_ms)
 
 	if (rc == 0)
 		rc = syn_filter_compile(&allowed, &filter);
-	if (rc == 0) {
-		struct sock_fprog prog = {
-		    .len = (unsigned short)filter.n, .filter = filter.insns};
-
-		rc = setsockopt(lfd, SOL_SOCKET, SO_ATTACH_FILTER, &prog,
-			 sizeof(prog)) == 0
-			 ? 0
-			 : -errno;
-	}
+	if (rc == 0)
+		rc = socket_attach_filter(lfd, filter.insns, filter.n);
 	syn_filter_fini(&filter);
 	sg_set_fini(&allowed);
 	return rc;
-}
-
-static void
-let_all_in(int lfd)
-{
-	int unused = 0;
-
-	(void)setsockopt(
-	    lfd, SOL_SOCKET, SO_DETACH_FILTER, &unused, sizeof(unused));
 }
 
 static void on_source_timer(uv_timer_t *timer);
@@ -229,13 +214,13 @@ sources_update(struct admin *admin)
 	if (uv_fileno((uv_handle_t *)&admin->listen_poll, &lfd) != 0)
 		return;
 	if (next_ms == UINT64_MAX) {
-		let_all_in(lfd);
+		socket_detach_filter(lfd);
 		return;
 	}
 	rc = shut_out(lfd, &admin->pace, now_ms);
 	if (rc < 0) {
 		/* The former one would go on with those whose time is over. */
-		let_all_in(lfd);
+		socket_detach_filter(lfd);
 		event_log(EVENT_ADMIN_TROUBLE,
 		    "admin: cannot attach the filter of HttpListen: %s",
 		    strerror(-rc));
@@ -275,7 +260,6 @@ source_may_come(struct admin *admin, const struct addr *source)
 static void
 accept_remote(struct admin *admin, int lfd)
 {
-	struct linger now = {.l_onoff = 1, .l_linger = 0};
 	struct addr source;
 	int fd;
 
@@ -289,7 +273,7 @@ accept_remote(struct admin *admin, int lfd)
 			take_connection(admin, fd, &source);
 			return;
 		}
-		(void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
+		socket_reset_on_close(fd);
 		close(fd);
 	}
 }

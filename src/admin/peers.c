@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 
+#include "base/socket.h"
 #include "base/tcp_counts.h"
 
 static int
@@ -34,12 +35,11 @@ connection_peer(struct MHD_Connection *connection)
 void
 admin_cut(struct MHD_Connection *connection)
 {
-	/* What waits to be sent is not worth the kernel's memory. */
-	struct linger now = {.l_onoff = 1, .l_linger = 0};
 	int fd = connection_fd(connection);
 
-	/* MHD has no call to end a connection: it sees an end of file. */
-	(void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
+	/* What waits to be sent is not worth the kernel's memory. MHD has no
+	 * call to end a connection: it sees an end of file. */
+	socket_reset_on_close(fd);
 	(void)shutdown(fd, SHUT_RDWR);
 }
 
@@ -53,7 +53,7 @@ connection_source(struct MHD_Connection *connection)
 	    connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
 	if (info != NULL)
 		addr_from_sockaddr(info->client_addr, &client);
-	return source_pace_key(&client);
+	return addr_source(&client);
 }
 
 static void
@@ -173,7 +173,7 @@ cut_oldest(struct admin *admin, const struct addr *source)
 void
 admin_peers_make_room(struct admin *admin, const struct addr *source)
 {
-	struct addr key = source_pace_key(source);
+	struct addr key = addr_source(source);
 	const struct admin_peer *peer;
 	unsigned n_own = 0;
 

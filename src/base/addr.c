@@ -233,6 +233,17 @@ in_block(const struct addr *a, uint8_t family, uint8_t b0, uint8_t b1,
 	return cidr_contains(&block, a);
 }
 
+struct addr
+addr_source(const struct addr *client)
+{
+	struct addr source = *client;
+
+	source.port = 0;
+	if (source.family == ADDR_IPV6)
+		memset(source.ip + 8, 0, 8);
+	return source;
+}
+
 bool
 addr_is_unspecified(const struct addr *a)
 {

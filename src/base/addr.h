@@ -69,6 +69,12 @@ bool addr_ip_equal(const struct addr *a, const struct addr *b); /* without */
 /* Total order: family, bytes, port. <0, 0, >0. */
 int addr_compare(const struct addr *a, const struct addr *b);
 
+/*
+ * Whom an address stands for where clients are counted: an IPv4 address, or an
+ * IPv6 /64, which a single host may own as a whole. Port 0.
+ */
+struct addr addr_source(const struct addr *client);
+
 bool addr_is_unspecified(const struct addr *a); /* 0.0.0.0 or :: */
 bool addr_is_loopback(const struct addr *a);    /* 127/8 or ::1 */
 bool addr_is_multicast(const struct addr *a);

@@ -9,17 +9,6 @@
 #define AGAIN_MS 60000
 #define ROW_MS ((uint64_t)SOURCE_PACE_ROW * SOURCE_PACE_EACH_MS)
 
-struct addr
-source_pace_key(const struct addr *client)
-{
-	struct addr key = *client;
-
-	key.port = 0;
-	if (key.family == ADDR_IPV6)
-		memset(key.ip + 8, 0, 8);
-	return key;
-}
-
 /* As if it had never come. */
 static bool
 is_forgotten(const struct source_pace_entry *e, uint64_t now_ms)
@@ -49,7 +38,7 @@ enum source_verdict
 source_pace_take(
     struct source_pace *p, const struct addr *client, uint64_t now_ms)
 {
-	struct addr key = source_pace_key(client);
+	struct addr key = addr_source(client);
 	struct source_pace_entry *e = find_or_add(p, &key, now_ms);
 
 	if (e == NULL)

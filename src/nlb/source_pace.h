@@ -18,7 +18,7 @@
 #define SOURCE_PACE_SOURCES_MAX 64
 
 struct source_pace_entry {
-	struct addr key;   /* an IPv4 address or an IPv6 /64 */
+	struct addr key;   /* addr_source: who share it share its fate */
 	uint64_t spent_ms; /* when its whole row is there again */
 	uint64_t open_ms;  /* shut out until then */
 };
@@ -35,10 +35,6 @@ enum source_verdict {
 	SOURCE_SHUT_AGAIN,
 	SOURCE_IS_SHUT /* came before that was known */
 };
-
-/* What counts as one source: an IPv4 address, or an IPv6 /64, which a single
- * host may own as a whole. Hosts that share one share its fate. */
-struct addr source_pace_key(const struct addr *client);
 
 /*
  * One more from client, at now_ms of a clock that never goes back. With

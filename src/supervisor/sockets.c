@@ -14,6 +14,7 @@
 
 #include <bsd/string.h>
 
+#include "base/socket.h"
 #include "nlb/event.h"
 #include "nlb/syn_filter.h"
 
@@ -139,24 +140,9 @@ explain(const struct conf_listener *lc, const struct addr *a, int rc,
 static void
 detach(struct socket_set *set)
 {
-	int dummy = 0;
-
 	set->kernel_filter = false;
 	for (uint32_t i = 0; i < set->n_distinct; i++)
-		(void)setsockopt(set->fds[i], SOL_SOCKET, SO_DETACH_FILTER,
-		    &dummy, sizeof(dummy));
-}
-
-static int
-attach_one(int fd, const struct syn_filter *f)
-{
-	struct sock_fprog prog = {
-	    .len = (unsigned short)f->n, .filter = f->insns};
-
-	if (setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &prog, sizeof(prog)) ==
-	    0)
-		return 0;
-	return -errno;
+		socket_detach_filter(set->fds[i]);
 }
 
 /*
@@ -172,13 +158,15 @@ attach(struct socket_set *set, const struct syn_filter *f)
 	struct syn_filter closed;
 
 	for (uint32_t i = 0; i < set->n_distinct; i++) {
-		int rc = attach_one(set->fds[i], f);
+		int rc = socket_attach_filter(set->fds[i], f->insns, f->n);
 
 		if (rc == -ENOMEM &&
 		    syn_filter_compile(&nobody, &closed) == 0) {
-			rc = attach_one(set->fds[i], &closed);
+			rc = socket_attach_filter(
+			    set->fds[i], closed.insns, closed.n);
 			if (rc == 0)
-				rc = attach_one(set->fds[i], f);
+				rc = socket_attach_filter(
+				    set->fds[i], f->insns, f->n);
 			syn_filter_fini(&closed);
 		}
 		if (rc < 0)

@@ -12,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/socket.h"
 #include "base/tcp_counts.h"
 
 static void drive(struct flow *f);
@@ -105,12 +106,8 @@ close_side(struct side *s, bool with_reset)
 	/* What the peer has reset itself needs no reset from us. Any other
 	 * error may be one call's alone, and the socket alive: without the
 	 * reset a cut stream would end in FIN. */
-	if (with_reset && s->error != ECONNRESET) {
-		struct linger now = {.l_onoff = 1, .l_linger = 0};
-
-		(void)setsockopt(
-		    s->fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
-	}
+	if (with_reset && s->error != ECONNRESET)
+		socket_reset_on_close(s->fd);
 	close(s->fd);
 	s->fd = -1;
 	/* Later events of this batch find nobody. */

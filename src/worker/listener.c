@@ -11,6 +11,7 @@
 
 #include <bsd/string.h>
 
+#include "base/socket.h"
 #include "nlb/event.h"
 #include "nlb/outbound.h"
 #include "nlb/syn_filter.h"
@@ -123,10 +124,8 @@ static void
 reject(struct listener *l, int fd, const struct addr *client,
     enum flow_end_reason reason)
 {
-	struct linger now = {.l_onoff = 1, .l_linger = 0};
-
 	flow_log_rejected(l, fd, client, reason);
-	(void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
+	socket_reset_on_close(fd);
 	close(fd);
 }
 
@@ -374,18 +373,16 @@ void
 listener_refuse_new(struct listener *l)
 {
 	struct syn_filter filter;
-	struct sock_fprog prog;
+	int rc;
 
 	if (l->fd == -1 || syn_filter_refuse_new(&filter) < 0)
 		return;
-	prog.len = (unsigned short)filter.n;
-	prog.filter = filter.insns;
-	if (setsockopt(
-		l->fd, SOL_SOCKET, SO_ATTACH_FILTER, &prog, sizeof(prog)) == -1)
+	rc = socket_attach_filter(l->fd, filter.insns, filter.n);
+	if (rc < 0)
 		event_log(EVENT_DRAINING_FILTER_FAILED,
 		    "listener %s: cannot attach the draining filter: "
 		    "%s",
-		    l->name, strerror(errno));
+		    l->name, strerror(-rc));
 	syn_filter_fini(&filter);
 }
 

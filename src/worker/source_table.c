@@ -27,22 +27,10 @@ source_table_fini(struct source_table *t)
 	}
 }
 
-/* What counts as one source: IPv6 hosts own a whole /64. */
-static struct addr
-source_key(const struct addr *client)
-{
-	struct addr key = *client;
-
-	key.port = 0;
-	if (key.family == ADDR_IPV6)
-		memset(key.ip + 8, 0, 8);
-	return key;
-}
-
 static struct source *
 find_or_add(struct source_table *t, const struct addr *client)
 {
-	struct addr key = source_key(client);
+	struct addr key = addr_source(client);
 	uint64_t hash = hash_bytes(&t->sb->source_key, &key, sizeof(key));
 	uint32_t bucket = hash % SOURCE_TABLE_BUCKETS;
 	struct source *s;

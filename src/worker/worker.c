@@ -54,7 +54,7 @@ send_records(struct worker *w)
 {
 	if (w->n_records == 0)
 		return;
-	w->records_sent_ms = w->poller.now_ms;
+	w->records_due_ms = w->poller.now_ms + RECORDS_GATHER_MS;
 	if (w->channel == NULL ||
 	    channel_try_send(w->channel, CHANNEL_FLOW_RECORDS, w->records,
 		w->n_records * sizeof(w->records[0])) < 0)
@@ -71,7 +71,7 @@ worker_log_flow(struct worker *w, const struct flow_record *r)
 	if (r->target_slot < SB_TARGETS &&
 	    (atomic_load(&w->sb->targets[r->target_slot].flags) &
 		SB_ROUTABLE) == 0)
-		w->records_sent_ms = 0;
+		w->records_due_ms = 0;
 	if (w->n_records == WORKER_RECORDS)
 		send_records(w);
 }
@@ -80,9 +80,9 @@ worker_log_flow(struct worker *w, const struct flow_record *r)
 static uint64_t
 records_wait_ms(const struct worker *w)
 {
-	uint64_t due_ms = w->records_sent_ms + RECORDS_GATHER_MS;
+	uint64_t now_ms = w->poller.now_ms;
 
-	return due_ms > w->poller.now_ms ? due_ms - w->poller.now_ms : 0;
+	return w->records_due_ms > now_ms ? w->records_due_ms - now_ms : 0;
 }
 
 /* ---- the turn --------------------------------------------------------- */

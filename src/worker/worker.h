@@ -63,7 +63,7 @@ struct worker {
 	uv_timer_t resume; /* runs while a listener is paused */
 	struct flow_record records[WORKER_RECORDS];
 	uint32_t n_records;
-	uint64_t records_sent_ms;
+	uint64_t records_due_ms; /* those that are there must go */
 };
 
 /* The process: takes its descriptors (enum worker_fd) and the index of its

@@ -111,15 +111,19 @@ on_client(uv_poll_t *poll, int status, int events)
 	}
 }
 
-static void
-bind_source(const struct admin_fixture *f, int fd)
+int
+client_socket(const struct admin_fixture *f, int flags)
 {
 	struct sockaddr_in from = {.sin_family = AF_INET};
+	int fd =
+	    socket(f->addr.ss_family, SOCK_STREAM | SOCK_CLOEXEC | flags, 0);
 
-	if (f->source == NULL)
-		return;
-	assert_i64(inet_pton(AF_INET, f->source, &from.sin_addr), 1);
-	assert_i64(bind(fd, (struct sockaddr *)&from, sizeof(from)), 0);
+	assert_true(fd != -1);
+	if (f->source != NULL) {
+		assert_i64(inet_pton(AF_INET, f->source, &from.sin_addr), 1);
+		assert_i64(bind(fd, (struct sockaddr *)&from, sizeof(from)), 0);
+	}
+	return fd;
 }
 
 struct admin_client *
@@ -129,9 +133,7 @@ client_open(struct admin_fixture *f)
 
 	assert_true(f->n_clients < CLIENTS_MAX);
 	client = &f->clients[f->n_clients];
-	client->fd = socket(f->addr.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	assert_true(client->fd != -1);
-	bind_source(f, client->fd);
+	client->fd = client_socket(f, 0);
 	assert_i64(
 	    connect(client->fd, (struct sockaddr *)&f->addr, f->addr_len), 0);
 	assert_i64(uv_poll_init(&f->loop, &client->poll, client->fd), 0);

@@ -40,6 +40,8 @@ int admin_fixture_setup(void **state);
 int admin_fixture_setup_http(void **state);
 int admin_fixture_teardown(void **state);
 
+/* For a client at f->source, not connected; flags as socket(2) takes them. */
+int client_socket(const struct admin_fixture *f, int flags);
 /* Connects; fails the test when it cannot. */
 struct admin_client *client_open(struct admin_fixture *f);
 void client_send(struct admin_client *client, const void *bytes, size_t n);

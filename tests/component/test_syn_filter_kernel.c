@@ -13,6 +13,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/socket.h"
 #include "nlb/syn_filter.h"
 
 #define LENGTH(array) (sizeof(array) / sizeof((array)[0]))
@@ -54,13 +55,7 @@ listener_open(const char *address)
 static int
 attach(int fd, const struct syn_filter *f)
 {
-	struct sock_fprog prog = {
-	    .len = (unsigned short)f->n, .filter = f->insns};
-
-	return setsockopt(
-		   fd, SOL_SOCKET, SO_ATTACH_FILTER, &prog, sizeof(prog)) == 0
-		   ? 0
-		   : -errno;
+	return socket_attach_filter(fd, f->insns, f->n);
 }
 
 static void
