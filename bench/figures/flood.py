@@ -4,6 +4,7 @@ what its clients notice."""
 import contextlib
 import pathlib
 import re
+import subprocess
 import sys
 import time
 from statistics import median
@@ -12,6 +13,7 @@ from .core import awake, on_cores, two_cores
 from .processes import Process, place
 
 FLOOD = pathlib.Path(__file__).with_name("syn_flood.py")
+SOURCES = "198.51.100.0/24"  # its own
 RATE = 500  # of the clients, so that the machine is not busy with them
 
 
@@ -55,23 +57,45 @@ def p99_us(run, to, rate):
     return exchanges(run, to, rate, run.options.turn_s)["p99"]
 
 
+@contextlib.contextmanager
+def dropped_on_arrival(run):
+    """What the flood sends, before the kernel looks for a socket: none of it
+    comes near nlbd's filter. What is left is the flood's own use of the
+    machine."""
+    def nft(text):
+        subprocess.run(run.topology.forwarder.command(["nft", "-f", "-"]),
+                       input=text, text=True, check=True)
+
+    nft("table netdev bench {\nchain arrival {\n"
+        "type filter hook ingress device front priority 0\n"
+        f"ip saddr {SOURCES} drop\n}}\n}}\n")
+    try:
+        yield
+    finally:
+        nft("delete table netdev bench\n")
+
+
 def turns(run, to, cpus=None):
-    """With and without the flood by turns."""
-    values, quiet, loud = {}, [], []
+    """Without the flood, with it, and with it in vain, by turns; returns what
+    the flood came to, and the three p99."""
+    values, quiet, loud, vain = {}, [], [], []
     for _ in range(run.options.turns):
         quiet.append(p99_us(run, to, RATE))
         with flood(run, to, values, cpus):
             loud.append(p99_us(run, to, RATE))
-    return values, median(quiet), median(loud)
+        with dropped_on_arrival(run), flood(run, to, {}, cpus):
+            vain.append(p99_us(run, to, RATE))
+    return values, median(quiet), median(loud), median(vain)
 
 
 def beside(run, nlbd):
     """The sender has a core of its own: it would be another machine."""
     here, there = two_cores()
     with awake(run), on_cores([*run.peers.pids(), *nlbd.pids()], here):
-        _, quiet, loud = turns(run, nlbd.address("target"), there)
+        _, quiet, loud, vain = turns(run, nlbd.address("target"), there)
     return {"beside_quiet_p99_us": quiet, "beside_flood_p99_us": loud,
-            "beside_p99_ratio": loud / quiet}
+            "beside_vain_p99_us": vain, "beside_p99_ratio": loud / quiet,
+            "beside_own_p99_ratio": loud / vain}
 
 
 def measure_flood(run):
@@ -80,7 +104,7 @@ def measure_flood(run):
     nlbd.start(run.directory)
     try:
         for number in range(run.options.rounds):
-            values, quiet, loud = turns(run, to)
+            values, quiet, loud, vain = turns(run, to)
             # Nobody but the flood: what nlbd then does is idling, or not.
             idle_s = run.options.seconds
             before = nlbd.cpu_ns()
@@ -92,7 +116,8 @@ def measure_flood(run):
                 flooded = nlbd.running_cpu_ns() - before
             run.add("flood", nlbd, None, number + 1, {
                 **values, **beside(run, nlbd), "quiet_p99_us": quiet,
-                "flood_p99_us": loud, "p99_ratio": loud / quiet,
+                "flood_p99_us": loud, "vain_p99_us": vain,
+                "p99_ratio": loud / quiet, "own_p99_ratio": loud / vain,
                 "idle_cpu_ms_per_s": idling / 1e6 / idle_s,
                 "flood_cpu_ms_per_s": flooded / 1e6 / idle_s})
     finally:

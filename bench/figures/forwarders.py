@@ -264,8 +264,30 @@ stream {{
                 "-e", directory / "error.log"]
 
 
+class Bare(Forwarder):
+    """A loop that forwards and does nothing else: what is left of the cost of
+    any forwarder with two sockets for each flow."""
+
+    name = "bare"
+    first_port = 20700
+    parts = ["smtp", "session", "pingpong", "bulk", "core", "syscalls",
+             "flows"]
+
+    def __init__(self, topology, build):
+        super().__init__(topology)
+        self.program = str(build / "bench/nlbd-bare")
+
+    def is_available(self):
+        return pathlib.Path(self.program).exists()
+
+    def write_config(self, directory):
+        return [self.program, *(
+            f"{FRONT}:{self.port(service)}={TARGET}:{target_port}"
+            for service, target_port in SERVICES.items())]
+
+
 class Socat(Forwarder):
-    """The floor: a process for each connection."""
+    """The slow end: a process for each connection."""
 
     name = "socat"
     program = "socat"
@@ -298,7 +320,7 @@ def all_forwarders(topology, build, workers):
     for forwarder in (Nlbd(topology, build, workers),
                       HAProxy(topology, workers),
                       HAProxyLargePipes(topology, workers),
-                      Nginx(topology, workers), Direct(topology),
-                      Dnat(topology), Socat(topology)):
+                      Nginx(topology, workers), Bare(topology, build),
+                      Direct(topology), Dnat(topology), Socat(topology)):
         (found if forwarder.is_available() else missing).append(forwarder)
     return found, missing

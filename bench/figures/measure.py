@@ -16,7 +16,8 @@ from .harness import measure_harness
 from .processes import Process, machine_busy_ns, rss_bytes, slab_bytes
 
 WARM_FLOWS = 100
-USER_SPACE = ("nlbd", "haproxy", "nginx")
+PRODUCTS = ("nlbd", "haproxy", "nginx")
+USER_SPACE = (*PRODUCTS, "bare")
 SCALE_FIGURES = pathlib.Path(__file__).resolve().parents[1] / "scale_figures"
 
 
@@ -232,7 +233,7 @@ def flows(run, forwarder, count, is_warm_up):
 def measure_memory(run):
     """A fresh process each round: memory that was once used stays with it."""
     for number in range(run.options.memory_rounds):
-        for forwarder in run.taking_part("memory", USER_SPACE):
+        for forwarder in run.taking_part("memory", PRODUCTS):
             try:
                 forwarder.start(run.directory)
                 memory_of(run, forwarder, number + 1)

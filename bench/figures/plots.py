@@ -8,7 +8,7 @@ from statistics import median
 COLOURS = {
     "nlbd": "#0b6e4f", "haproxy": "#c1440e", "haproxy1m": "#e08e45",
     "nginx": "#3f5fa8", "direct": "#777777", "nft-dnat": "#aaaaaa",
-    "socat": "#b8a24a",
+    "socat": "#b8a24a", "bare": "#8a5a9e",
 }
 WIDTH, HEIGHT = 900, 520
 HEAD = """

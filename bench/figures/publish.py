@@ -11,8 +11,8 @@ from .stats import paired_ratios
 BEGIN = "<!-- scripts/bench publish: begin -->\n"
 END = "<!-- scripts/bench publish: end -->\n"
 COLUMNS = [("nlbd", "nlbd"), ("haproxy", "HAProxy"), ("nginx", "nginx stream"),
-           ("direct", "no forwarder"), ("nft-dnat", "nft DNAT"),
-           ("socat", "socat")]
+           ("bare", "bare loop"), ("direct", "no forwarder"),
+           ("nft-dnat", "nft DNAT"), ("socat", "socat")]
 ROWS = [  # part, figure, what it is
     ("smtp", "cpu_us_per_session", "CPU of the forwarder per SMTP session "
      "(`smtp-source`, 50 at a time, 2 KiB), µs"),

@@ -10,12 +10,13 @@ import subprocess
 import pytest
 
 from lab import ini
-from lab.bench import NLBBENCH, Bench, SmtpTarget
+from lab.bench import NLBBENCH, Bare, Bench, SmtpTarget
 from lab.capture import SYN, Capture
 from lab.daemon import endpoint, scaled
 from lab.netns import CLIENT4, CLIENT6, FRONT4, FRONT6, TARGET4
 from lab.process import Process
 from lab.standin import Careless, Direct, Spoiler
+from lab.wait import wait_until
 
 SERVER = (FRONT4, ini.PORT)
 MESSAGE = 5000
@@ -57,6 +58,18 @@ def test_profile_through_nlbd_is_right_to_the_byte(profile, network, target,
     start_nlbd()
     done = bench(network, profile, SERVER)
     assert (done.code, done.failures, done.done) == (0, {}, 20), done
+
+
+@pytest.mark.quick
+@pytest.mark.parametrize("profile", [*PROFILES])
+def test_profile_through_the_bare_loop_is_right_to_the_byte(profile, network,
+                                                            target):
+    with Bare(network) as bare:
+        before = bare.open_files()
+        done = bench(network, profile, SERVER)
+        assert (done.code, done.failures, done.done) == (0, {}, 20), done
+        wait_until(lambda: bare.open_files() == before, 10,
+                   "all of its flows have ended")
 
 
 @pytest.mark.quick

@@ -41,13 +41,14 @@ def test_short_run_writes_tables_json_csv_and_plots(tmp_path):
     results = Results.load(tmp_path / "results.json")
     assert results.parts() == ["session", "pingpong", "syscalls", "memory",
                                "flood", "admin", "core"]
-    assert {"nlbd", "haproxy", "nginx", "direct", "nft-dnat",
+    assert {"nlbd", "haproxy", "nginx", "bare", "direct", "nft-dnat",
             "socat"} <= set(results.forwarders("session"))
     for name in results.forwarders("session"):
         assert results.median("session", "sessions_per_s", name) > 0
     # Of any forwarder, at least: 7 reads and 7 writes on either side.
     assert results.median("syscalls", "all", "nlbd") > 28
     assert results.median("flood", "dropped_by_kernel", "nlbd") == 1
+    assert results.median("flood", "own_p99_ratio", "nlbd") > 0
     assert results.median("flood", "flood_cpu_ms_per_s", "nlbd") < 50
     assert results.median("admin", "refused", "nlbd") == 1
     assert results.median("admin", "tries_per_s", "nlbd") > 100
@@ -126,6 +127,21 @@ def test_goals_are_judged_by_the_rounds_ratios(tmp_path):
     assert 0.5 < low <= cpu["figure"] <= high < 0.65
     nginx = next(goal for text, goal in goals.items() if "nginx" in text)
     assert nginx["reached"] is None  # it was not there
+
+
+def test_growth_is_judged_beside_the_bare_loops(tmp_path):
+    results = made_up(tmp_path, 1.0)
+    for name, costs in (("nlbd", (20, 30)), ("bare", (10, 12))):
+        for at, cost in zip((10, 9800), costs):
+            results.records.append({
+                "part": "flows", "forwarder": name, "at": at, "round": 0,
+                "values": {"cpu_us_per_exchange": cost}})
+    figures = {goal["text"]: goal["figure"] for goal in
+               report.check_goals(results)}
+    assert figures["cost of an exchange, most flows beside fewest: at most "
+                   "1.15"] == pytest.approx(1.5)
+    assert figures["the same growth: at most 1.05 x bare"] == pytest.approx(
+        1.5 / 1.2)
 
 
 def test_sizing_is_reckoned_from_the_slopes(tmp_path):

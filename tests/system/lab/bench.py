@@ -1,14 +1,16 @@
 """nlbd's own load tools in the namespaces."""
 import json
+import os
 import subprocess
 
 from . import ini
 from .daemon import BUILD, endpoint
-from .netns import TARGET4
+from .netns import FRONT4, TARGET4
 from .process import Process
 
 NLBBENCH = BUILD / "bench/nlbbench"
 SMTP_TARGET = BUILD / "bench/nlbd-smtp-target"
+BARE = BUILD / "bench/nlbd-bare"
 
 
 class SmtpTarget:
@@ -32,6 +34,26 @@ class SmtpTarget:
         """Ends it; its counts."""
         self._process.terminate()
         return json.loads(self._process.find_line(r"^\{.*\}$")[0])
+
+
+class Bare:
+    """nlbd-bare in nlbd's place."""
+
+    def __init__(self, network, address=(FRONT4, ini.PORT)):
+        self._process = Process(network.nlbd.command(
+            [BARE, f"{endpoint(*address)}={TARGET4[0]}:{ini.TARGET_PORT}"]),
+            name="nlbd-bare")
+
+    def __enter__(self):
+        self._process.start()
+        self._process.wait_line("forwarding", 10)
+        return self
+
+    def __exit__(self, *exc):
+        self._process.terminate()
+
+    def open_files(self):
+        return len(os.listdir(f"/proc/{self._process.pid}/fd"))
 
 
 class Bench:
