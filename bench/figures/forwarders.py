@@ -265,8 +265,7 @@ stream {{
 
 
 class Bare(Forwarder):
-    """A loop that forwards and does nothing else: what is left of the cost of
-    any forwarder with two sockets for each flow."""
+    """A loop that forwards and does nothing else, to compare with."""
 
     name = "bare"
     first_port = 20700
@@ -317,10 +316,11 @@ class Socat(Forwarder):
 def all_forwarders(topology, build, workers):
     """Those that are installed, nlbd first."""
     found, missing = [], []
+    alone = [Bare(topology, build)] if workers == 1 else []
     for forwarder in (Nlbd(topology, build, workers),
                       HAProxy(topology, workers),
                       HAProxyLargePipes(topology, workers),
-                      Nginx(topology, workers), Bare(topology, build),
+                      Nginx(topology, workers), *alone,
                       Direct(topology), Dnat(topology), Socat(topology)):
         (found if forwarder.is_available() else missing).append(forwarder)
     return found, missing

@@ -154,7 +154,8 @@ static const struct advice reason_advice[TARGET_REASON_COUNT] = {
 	{"The target was registered a moment ago.",
 	    "Wait for its first check: `nlbctl wait target-in-service`."},
     [TARGET_REASON_INITIAL_HEALTH_CHECKING] =
-	{"Its first check is under way; a check that gets no answer takes "
+	{"No check has succeeded yet, and fewer than UnhealthyThresholdCount "
+	 "have failed; one without an answer takes "
 	 "HealthCheckTimeoutSeconds.",
 	    "Wait: `nlbctl wait target-in-service`.\n"
 	    "If it stays so, its port is probably filtered: `nlbctl doctor`."},

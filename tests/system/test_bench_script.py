@@ -48,7 +48,8 @@ def test_short_run_writes_tables_json_csv_and_plots(tmp_path):
     # Of any forwarder, at least: 7 reads and 7 writes on either side.
     assert results.median("syscalls", "all", "nlbd") > 28
     assert results.median("flood", "dropped_by_kernel", "nlbd") == 1
-    assert results.median("flood", "own_p99_ratio", "nlbd") > 0
+    assert results.median("flood", "vain_syn_per_s", "nlbd") > 1000
+    assert {"bare"} <= set(results.forwarders("syscalls"))
     assert results.median("flood", "flood_cpu_ms_per_s", "nlbd") < 50
     assert results.median("admin", "refused", "nlbd") == 1
     assert results.median("admin", "tries_per_s", "nlbd") > 100
@@ -140,8 +141,8 @@ def test_growth_is_judged_beside_the_bare_loops(tmp_path):
                report.check_goals(results)}
     assert figures["cost of an exchange, most flows beside fewest: at most "
                    "1.15"] == pytest.approx(1.5)
-    assert figures["the same growth: at most 1.05 x bare"] == pytest.approx(
-        1.5 / 1.2)
+    assert figures["growth of an exchange's cost from fewest flows to most: "
+                   "at most 1.05 x bare"] == pytest.approx(1.5 / 1.2)
 
 
 def test_sizing_is_reckoned_from_the_slopes(tmp_path):
