@@ -17,6 +17,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/addr.h"
 #include "bench_addr.h"
 
 #define LISTENERS_MAX 16
@@ -44,19 +45,12 @@ struct flow {
 
 struct listener {
 	struct side side; /* so that events find either */
-	struct sockaddr_storage target;
+	struct addr target;
 };
 
 static int epoll_fd;
 static char buffer[BUFFER_SIZE];
 static struct flow *ended;
-
-static socklen_t
-addr_size(const struct sockaddr_storage *addr)
-{
-	return addr->ss_family == AF_INET ? sizeof(struct sockaddr_in)
-					  : sizeof(struct sockaddr_in6);
-}
 
 static void
 side_close(struct side *s)
@@ -202,12 +196,14 @@ watch(struct side *s, uint32_t events)
 }
 
 static void
-flow_begin(int client_fd, const struct sockaddr_storage *target)
+flow_begin(int client_fd, const struct addr *target)
 {
 	const uint32_t events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
 	struct flow *f = calloc(1, sizeof(*f));
-	int fd = socket(
-	    target->ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	struct sockaddr_storage to;
+	socklen_t to_len = addr_to_sockaddr(target, &to);
+	int fd =
+	    socket(to.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	int on = 1;
 
 	if (f == NULL || fd == -1) {
@@ -217,8 +213,7 @@ flow_begin(int client_fd, const struct sockaddr_storage *target)
 	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	side_init(&f->client, f, client_fd);
 	side_init(&f->target, f, fd);
-	if ((connect(fd, (const struct sockaddr *)target, addr_size(target)) ==
-		    -1 &&
+	if ((connect(fd, (const struct sockaddr *)&to, to_len) == -1 &&
 		errno != EINPROGRESS) ||
 	    watch(&f->target, events) == -1 || watch(&f->client, events) == -1)
 		flow_end(f);
@@ -288,7 +283,9 @@ run(void)
 static int
 listener_open(struct listener *l, char *text)
 {
-	struct sockaddr_storage addr;
+	struct addr addr;
+	struct sockaddr_storage at;
+	socklen_t at_len;
 	char *target = strchr(text, '=');
 	int on = 1;
 
@@ -296,15 +293,15 @@ listener_open(struct listener *l, char *text)
 	if (target == NULL)
 		return -1;
 	*target++ = '\0';
-	if (bench_addr_parse(text, &addr) != 0 ||
-	    bench_addr_parse(target, &l->target) != 0)
+	if (addr_parse(text, &addr) != 0 || addr_parse(target, &l->target) != 0)
 		return -1;
-	l->side.fd = socket(
-	    addr.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	at_len = addr_to_sockaddr(&addr, &at);
+	l->side.fd =
+	    socket(at.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	(void)setsockopt(l->side.fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
 	/* Inherited by what it accepts. */
 	(void)setsockopt(l->side.fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-	if (bind(l->side.fd, (struct sockaddr *)&addr, addr_size(&addr)) == -1)
+	if (bind(l->side.fd, (struct sockaddr *)&at, at_len) == -1)
 		return -1;
 	if (listen(l->side.fd, BACKLOG) == -1)
 		return -1;

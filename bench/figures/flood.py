@@ -4,16 +4,15 @@ what its clients notice."""
 import contextlib
 import pathlib
 import re
-import subprocess
 import sys
 import time
 from statistics import median
 
 from .core import awake, on_cores, two_cores
 from .processes import Process, place
+from .syn_flood import SOURCES
 
 FLOOD = pathlib.Path(__file__).with_name("syn_flood.py")
-SOURCES = "198.51.100.0/24"  # as the flood itself has it
 RATE = 500  # of the clients, so that the machine is not busy with them
 
 
@@ -62,17 +61,14 @@ def dropped_on_arrival(run):
     """What the flood sends, before the kernel looks for a socket: none of it
     comes near nlbd's filter. What is left is the sender's own use of the
     machine."""
-    def nft(text):
-        subprocess.run(run.topology.forwarder.command(["nft", "-f", "-"]),
-                       input=text, text=True, check=True)
-
-    nft("table netdev bench {\nchain arrival {\n"
+    run.topology.nft(
+        "table netdev bench {\nchain arrival {\n"
         "type filter hook ingress device front priority 0\n"
         f"ip saddr {SOURCES} drop\n}}\n}}\n")
     try:
         yield
     finally:
-        nft("delete table netdev bench\n")
+        run.topology.nft("delete table netdev bench\n")
 
 
 def turns(run, to, cpus=None):

@@ -3,7 +3,6 @@ and a config that a competent operator would write."""
 
 import pathlib
 import shutil
-import subprocess
 
 from .peers import SERVICES
 from .processes import (Process, cpu_ns, family, reaped_cpu_ns, settled)
@@ -119,20 +118,16 @@ class Dnat(Direct):
     def address(self, service):
         return FRONT, self.port(service)
 
-    def nft(self, text):
-        subprocess.run(self.topology.forwarder.command(["nft", "-f", "-"]),
-                       input=text, text=True, check=True)
-
     def resume(self):
         rules = "\n".join(
             f"ip daddr {FRONT} tcp dport {self.port(service)} "
             f"dnat to {TARGET}:{port}" for service, port in SERVICES.items())
-        self.nft("table ip bench {\nchain forward {\n"
+        self.topology.nft("table ip bench {\nchain forward {\n"
                  "type nat hook prerouting priority dstnat\n"
                  f"{rules}\n}}\n}}\n")
 
     def pause(self):
-        self.nft("delete table ip bench\n")
+        self.topology.nft("delete table ip bench\n")
 
 
 class Nlbd(Forwarder):

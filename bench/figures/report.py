@@ -59,6 +59,8 @@ FIGURES = [
      "dropped on arrival", "/s"),
     ("flood", "vain_p99_us", "64-byte exchange at 500 /s, p99, during the "
      "same flood dropped on arrival", "us"),
+    ("flood", "own_p99_ratio", "during the flood, beside SYNs dropped on "
+     "arrival", "ratio"),
     ("flood", "beside_quiet_p99_us", "64-byte exchange at 500 /s, on one core, "
      "p99, no flood", "us"),
     ("flood", "beside_flood_p99_us", "64-byte exchange at 500 /s, on one core, "

@@ -50,4 +50,5 @@ def main():
     print(f"sent {sent} in {time.monotonic() - began:.3f}", flush=True)
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -2,6 +2,7 @@
 veth pairs: those of the system tests, with the sysctls of a measurement."""
 
 import pathlib
+import subprocess
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2]
@@ -42,6 +43,11 @@ class Topology:
         # A SYN flood's sources are nowhere.
         for device in ("all", "front"):
             self.forwarder.sysctl(f"net.ipv4.conf.{device}.rp_filter", 0)
+
+    def nft(self, text):
+        """Rules for the forwarder's namespace."""
+        subprocess.run(self.forwarder.command(["nft", "-f", "-"]),
+                       input=text, text=True, check=True)
 
     def close(self):
         self.network.close()

@@ -49,7 +49,7 @@ def test_short_run_writes_tables_json_csv_and_plots(tmp_path):
     assert results.median("syscalls", "all", "nlbd") > 28
     assert results.median("flood", "dropped_by_kernel", "nlbd") == 1
     assert results.median("flood", "vain_syn_per_s", "nlbd") > 1000
-    assert {"bare"} <= set(results.forwarders("syscalls"))
+    assert "bare" in results.forwarders("syscalls")
     assert results.median("flood", "flood_cpu_ms_per_s", "nlbd") < 50
     assert results.median("admin", "refused", "nlbd") == 1
     assert results.median("admin", "tries_per_s", "nlbd") > 100

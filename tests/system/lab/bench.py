@@ -39,9 +39,9 @@ class SmtpTarget:
 class Bare:
     """nlbd-bare in nlbd's place."""
 
-    def __init__(self, network, address=(FRONT4, ini.PORT)):
+    def __init__(self, network):
         self._process = Process(network.nlbd.command(
-            [BARE, f"{endpoint(*address)}={TARGET4[0]}:{ini.TARGET_PORT}"]),
+            [BARE, f"{FRONT4}:{ini.PORT}={TARGET4[0]}:{ini.TARGET_PORT}"]),
             name="nlbd-bare")
 
     def __enter__(self):
