@@ -133,11 +133,12 @@ def session(run, forwarder, _, is_warm_up):
 def pingpong(run, forwarder, _, is_warm_up):
     """64 bytes at a fixed rate, in an open loop."""
     options = run.options
-    seconds = 0.5 if is_warm_up else options.seconds
+    warm_up_s = 0.25
     with Used(forwarder) as used:
         result = run.peers.nlbbench(
             forwarder.address("target"), "pingpong", "--rate", options.rate,
-            "--flows", 50, "--warm-up", 0.5, "--duration", seconds)
+            "--flows", 20, "--warm-up", warm_up_s, "--duration",
+            options.exchange_s)
     unit = result["units"]["exchange"]
     if not is_warm_up:
         cdf = run.cdf.setdefault(forwarder.name, {})
@@ -146,7 +147,8 @@ def pingpong(run, forwarder, _, is_warm_up):
     return {"p50_us": unit["latency_us"]["p50"],
             "p99_us": unit["latency_us"]["p99"],
             "p99_9_us": unit["latency_us"]["p99_9"],
-            "cpu_us_per_exchange": used.per(options.rate * (seconds + 0.5))}
+            "cpu_us_per_exchange": used.per(
+                options.rate * (options.exchange_s + warm_up_s))}
 
 
 def bulk(run, forwarder, _, is_warm_up):
@@ -312,35 +314,36 @@ def measure_scale(run):
                 "reload_alone_ms": row["ms"] - row["waited_ms"]})
 
 
-def core(run, forwarder, _, is_warm_up):
-    """A session, an exchange and a stream; the direct way takes part for the
-    exchange alone, to tell what a forwarder adds."""
-    if is_warm_up:
-        run.peers.nlbbench(forwarder.address("target"), "pingpong", "--flows",
-                           1, "--warm-up", 0, "--duration", 0.5)
-        return None
-    values = {}
+def core_exchange(run, forwarder, _, is_warm_up):
+    """64 bytes, one after the other: nobody sleeps, and the direct way takes
+    part to tell what a forwarder adds."""
     with Used(forwarder) as used:
         result = run.peers.nlbbench(
             forwarder.address("target"), "pingpong", "--flows", 1,
             "--warm-up", 0, "--duration", run.options.exchange_s)
     unit = result["units"]["exchange"]
-    values["exchange_us"] = unit["latency_us"]["mean"]
-    if forwarder.has_process:
-        values["cpu_us_per_exchange"] = used.per(unit["done"])
-        mail, stream = (one(run, forwarder, None, False)
-                        for one in (smtp, bulk))
-        values.update({key: mail[key] for key in (
-            "sessions_per_s", "cpu_us_per_session")}, **stream)
-    return values
+    return {"exchange_us": unit["latency_us"]["mean"],
+            "cpu_us_per_exchange": used.per(unit["done"])}
+
+
+def core(run, forwarder, _, is_warm_up):
+    """A session and a stream."""
+    if is_warm_up:
+        return None
+    mail, stream = (one(run, forwarder, None, False) for one in (smtp, bulk))
+    return {**{key: mail[key] for key in ("sessions_per_s",
+                                          "cpu_us_per_session")}, **stream}
 
 
 def measure_core(run):
     """Client, forwarder and server on one core: what a forwarder costs without
     the wake-ups across cores, whose number the scheduler decides."""
     with all_on_one_core(run):
-        run.interleaved("core", core, run.taking_part(
-            "core", (*USER_SPACE, "direct")))
+        run.interleaved(
+            "core", core_exchange, run.taking_part(
+                "core", (*USER_SPACE, "direct")),
+            rounds=run.options.exchange_turns)
+        run.interleaved("core", core, run.taking_part("core", USER_SPACE))
 
 
 def interleaved_part(one, names=None, places=None, rounds=None):
@@ -358,7 +361,8 @@ PARTS = {
     "smtp": interleaved_part(smtp),
     "session": interleaved_part(session),
     "pingpong": interleaved_part(
-        pingpong, (*USER_SPACE, "direct", "nft-dnat")),
+        pingpong, (*USER_SPACE, "direct", "nft-dnat"),
+        rounds="exchange_turns"),
     "bulk": interleaved_part(bulk),
     "core": measure_core,
     "syscalls": interleaved_part(syscalls, USER_SPACE,

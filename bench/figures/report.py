@@ -2,7 +2,7 @@
 
 from statistics import median
 
-from .stats import interval, paired_ratios
+from .stats import added_ratio, interval, paired_ratios
 
 # part, figure, what it is, unit
 FIGURES = [
@@ -128,30 +128,27 @@ class Goal:
         return (f"{self.title}: at {self.kind} {self.bound:g}"
                 + (f" x {self.peer}" if self.peer else ""))
 
-    def check(self, results):
+    def measured(self, results):
+        """(figure, interval), or None when it was not."""
         values = self.values(results)
-        if not values:
-            return {"text": self.text(), "figure": None, "reached": None,
-                    "interval": None}
-        figure = median(values)
-        reached = (figure <= self.bound if self.kind == "most"
-                   else figure >= self.bound)
+        return (median(values), interval(values)) if values else None
+
+    def check(self, results):
+        figure, where = self.measured(results) or (None, None)
+        reached = None if figure is None else (
+            figure <= self.bound if self.kind == "most"
+            else figure >= self.bound)
         return {"text": self.text(), "figure": figure, "reached": reached,
-                "interval": interval(values)}
+                "interval": where}
 
 
 class AddedGoal(Goal):
-    """The same for what the forwarder adds to the direct way."""
+    """The same for what the forwarder adds to the direct way; not measured
+    where the peer adds nothing that stands out of the noise."""
 
-    def figures(self, results, forwarder):
-        return results.added(self.part, self.key, forwarder)
-
-    def values(self, results):
-        """Empty when the peer adds nothing that stands out of the noise."""
-        theirs = self.figures(results, self.peer)
-        if not theirs or min(theirs) <= 0:
-            return []
-        return super().values(results)
+    def measured(self, results):
+        return added_ratio(*(self.figures(results, name)
+                             for name in ("nlbd", self.peer, "direct")))
 
 
 class FlatGoal(Goal):
@@ -310,8 +307,8 @@ def print_syscalls(results, show):
 
 
 def print_goals(results, show):
-    show("\nGoals (median of the rounds' ratios, and where it lies with "
-         "95 % confidence)")
+    show("\nGoals (median of the rounds' ratios; of what is added, ratio of the "
+         "medians; and where it lies with 95 % confidence)")
     for goal in results.goals:
         if goal["figure"] is None:
             show(f"  not measured  {goal['text']}")

@@ -56,8 +56,3 @@ class Results:
     def median(self, part, key, forwarder, at=None):
         values = self.values(part, key, forwarder, at)
         return median(values) if values else None
-
-    def added(self, part, key, forwarder, to="direct"):
-        """By how much more than without a forwarder, round by round."""
-        return [a - b for a, b in zip(self.values(part, key, forwarder),
-                                      self.values(part, key, to))]

@@ -3,6 +3,7 @@ change from noise."""
 import csv
 import json
 import os
+import statistics
 import subprocess
 import sys
 
@@ -143,6 +144,40 @@ def test_growth_is_judged_beside_the_bare_loops(tmp_path):
                    "1.15"] == pytest.approx(1.5)
     assert figures["growth of an exchange's cost from fewest flows to most: "
                    "at most 1.05 x bare"] == pytest.approx(1.5 / 1.2)
+
+
+def exchanges(tmp_path, **added_us):
+    """The goals of a run in which a forwarder adds so many us, and the machine
+    up to 60 more, to each in another order."""
+    records = []
+    for number in range(61):
+        for order, (name, us) in enumerate({"direct": 0, **added_us}.items(), 2):
+            records.append({
+                "part": "pingpong", "forwarder": name, "at": None,
+                "round": number, "values": {
+                    "p99_us": 100 + us + number * order**3 % 61}})
+    results = Results(made_up(tmp_path, 1.0).meta, records, {})
+    return results, next(
+        goal for goal in report.check_goals(results)
+        if "p99: at most 0.9 x haproxy" in goal["text"])
+
+
+def test_what_is_added_is_one_ratio_in_whatever_noise(tmp_path):
+    results, same = exchanges(tmp_path, nlbd=30, haproxy=30)
+    assert same["figure"] == pytest.approx(1) and not same["reached"]
+    assert same["interval"][0] < 1 < same["interval"][1]
+    # What a ratio for each round would have made of the same program twice.
+    a, b, none = (results.values("pingpong", "p99_us", name)
+                  for name in ("nlbd", "haproxy", "direct"))
+    assert statistics.median(
+        (x - z) / (y - z) for x, y, z in zip(a, b, none) if y != z) < 0.9
+    _, half = exchanges(tmp_path, nlbd=20, haproxy=40)
+    assert half["figure"] == pytest.approx(0.5) and half["reached"]
+
+
+def test_what_does_not_stand_out_has_no_ratio(tmp_path):
+    _, nothing = exchanges(tmp_path, nlbd=30, haproxy=1)
+    assert nothing["figure"] is None and nothing["reached"] is None
 
 
 def test_sizing_is_reckoned_from_the_slopes(tmp_path):
