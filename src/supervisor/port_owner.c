@@ -57,6 +57,10 @@ overlap(const struct addr *a, const struct addr *b)
 	       addr_is_unspecified(b);
 }
 
+/* The kernel lists the listening sockets first (net/ipv4/tcp_ipv4.c). What
+ * comes after them can be any number of connections, in TIME_WAIT too, and the
+ * kernel goes through all of them again for each read: ten seconds were seen
+ * at some ten thousand. */
 static void
 read_listeners(const char *path, const struct addr *wanted, struct inodes *out)
 {
@@ -76,9 +80,10 @@ read_listeners(const char *path, const struct addr *wanted, struct inodes *out)
 			"%*x:%*x %*x %u %*d %lu",
 			hex, &port, &state, &uid, &inode) != 5)
 			continue;
-		if (state != TCP_LISTEN_STATE || port != wanted->port ||
-		    !parse_address(hex, &local) || !overlap(&local, wanted) ||
-		    out->n == INODES_MAX)
+		if (state != TCP_LISTEN_STATE)
+			break;
+		if (port != wanted->port || !parse_address(hex, &local) ||
+		    !overlap(&local, wanted) || out->n == INODES_MAX)
 			continue;
 		out->uids[out->n] = uid;
 		out->explained[out->n] = false;

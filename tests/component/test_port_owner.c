@@ -206,6 +206,55 @@ other_port_and_other_address_do_not_count(void **state)
 	assert_str(who, "another process");
 }
 
+/* All that this process has read so far; 0 where the kernel does not count. */
+static unsigned long long
+bytes_read(void)
+{
+	unsigned long long n = 0;
+	FILE *f = fopen("/proc/self/io", "re");
+
+	if (f == NULL)
+		return 0;
+	if (fscanf(f, "rchar: %llu", &n) != 1)
+		n = 0;
+	fclose(f);
+	return n;
+}
+
+/* A supervisor that comes back finds the connections of the one before it, and
+ * the kernel takes the longer for each read of them the more there are. */
+static void
+connections_are_not_read(void **state)
+{
+	enum { CONNECTIONS = 500, LINE = 150 };
+	struct addr where, own;
+	struct sockaddr_storage to;
+	int fds[CONNECTIONS], listener;
+	unsigned long long before = bytes_read();
+	socklen_t len;
+	char who[256];
+
+	(void)state;
+	if (before == 0)
+		skip();
+	hold_elsewhere("127.0.0.1", NULL, &where);
+	listener = listen_on("127.0.0.1", 4096, &own);
+	len = addr_to_sockaddr(&own, &to);
+	for (int i = 0; i < CONNECTIONS; i++) {
+		fds[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+		assert_i64(connect(fds[i], (struct sockaddr *)&to, len), 0);
+	}
+	before = bytes_read();
+	assert_true(
+	    port_owner_is_stranger(&where, lock_path, who, sizeof(who)));
+	assert_named(who, "squatter", holder);
+	/* Each has two ends. */
+	assert_u64_between(bytes_read() - before, 1, CONNECTIONS * LINE);
+	for (int i = 0; i < CONNECTIONS; i++)
+		close(fds[i]);
+	close(listener);
+}
+
 /* Without the right to look into the process, its user has to do. */
 static void
 process_we_may_not_look_into_is_named_by_its_user(void **state)
@@ -247,6 +296,7 @@ main(void)
 	    TEST(our_own_socket_is_no_stranger),
 	    TEST(socket_that_only_is_bound_is_another_process),
 	    TEST(other_port_and_other_address_do_not_count),
+	    TEST(connections_are_not_read),
 	    TEST(process_we_may_not_look_into_is_named_by_its_user),
 	};
 
