@@ -22,9 +22,10 @@
 
 #define HEARTBEAT_MS 500
 /* An orphan that makes way keeps accepting what is half open for this long:
- * a client's handshake takes a round trip, and a SYN that was dropped comes
- * again after a second, when only the successor's socket is left. */
-#define ORPHAN_LINGER_MS 500
+ * a client's handshake takes a round trip, which between the farthest AWS
+ * regions is below 300 ms. Not longer: the SYNs that meet it are dropped, and
+ * come again after a second, when only the successor's socket is left. */
+#define ORPHAN_LINGER_MS 300
 #define ORPHAN_CHECK_MS 100
 
 /* ---- the log ---------------------------------------------------------- */
@@ -171,7 +172,9 @@ successor_serves(void)
 /*
  * Orphaned: go on serving with the last known states, until a successor
  * serves the same ports. Then first keep new SYNs out (the client's next try
- * reaches the successor's socket), take what is half open, and close.
+ * reaches the successor's socket), take what is half open, and close. Also
+ * when the successor is gone meanwhile: its workers serve on as we did, and a
+ * listener without SYNs would go on costing a part of all connections.
  */
 static void
 orphan_check(struct worker *w)
@@ -179,7 +182,7 @@ orphan_check(struct worker *w)
 	struct listener *l;
 	uint64_t now_ms = w->poller.now_ms;
 
-	if (w->draining || !successor_serves())
+	if (w->draining || (w->drained_at_ms == 0 && !successor_serves()))
 		return;
 	if (w->drained_at_ms == 0) {
 		event_log(EVENT_WORKER_SUCCEEDED,

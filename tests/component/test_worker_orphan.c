@@ -169,6 +169,23 @@ an_orphan_makes_way_for_a_successor_that_serves(void **state)
 	end_child(child);
 }
 
+/* Its listener takes no SYN any more: half shut for good, it would cost a part
+ * of all connections as long as no third supervisor comes. */
+static void
+an_orphan_that_makes_way_does_not_stop_halfway(void **state)
+{
+	struct rig *r = *state;
+	pid_t child;
+
+	lose_supervisor(r);
+	child = hold_lock(LOCK_BYTE_SERVING);
+	RIG_WAIT(r, r->worker->drained_at_ms != 0);
+	assert_non_null(listener_find(r->worker, 0));
+	end_child(child);
+	RIG_WAIT(r, r->worker->draining);
+	assert_null(listener_find(r->worker, 0));
+}
+
 static void
 a_supervised_worker_does_not_ask_for_the_lock(void **state)
 {
@@ -200,6 +217,7 @@ main(void)
 	    TEST(an_orphan_goes_on_serving),
 	    TEST(a_supervisor_that_only_starts_changes_nothing),
 	    TEST(an_orphan_makes_way_for_a_successor_that_serves),
+	    TEST(an_orphan_that_makes_way_does_not_stop_halfway),
 	    TEST(a_supervised_worker_does_not_ask_for_the_lock),
 	    TEST(the_heart_beats),
 	};

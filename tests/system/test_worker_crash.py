@@ -193,6 +193,7 @@ def test_workers_serve_on_without_a_supervisor_and_a_new_one_takes_over(
         assert orphans <= set(nlbd.pids()), "orphans keep their flows"
         result = load.stop()
     assert result.failed == {}, result
+    assert result.slowest_connect < 2, "a SYN is dropped once at most"
     for peer in held.flows:
         peer.finish()
         peer.read_to_end()
