@@ -214,4 +214,8 @@ def test_supervisor_dies_and_returns_ten_times_under_load(
             nlbd.replace_dead_supervisor()
             wait_until(nlbd.ready, 10, "the new supervisor is ready")
         result = load.stop()
+    # They look ten times a second: not all have seen one that was killed as
+    # soon as it served, and the last one must not be stopped before they did.
+    wait_until(lambda: len(nlbd.pids()) == 3, 10,
+               "all orphans made way for the last supervisor")
     assert result.failed == {}, result
