@@ -22,10 +22,9 @@
 
 #define HEARTBEAT_MS 500
 /* An orphan that makes way keeps accepting what is half open for this long:
- * a client's handshake takes a round trip, which between the farthest AWS
- * regions is below 300 ms. Not longer: the SYNs that meet it are dropped, and
- * come again after a second, when only the successor's socket is left. */
-#define ORPHAN_LINGER_MS 300
+ * a client's handshake takes a round trip, and a SYN that was dropped comes
+ * again after a second, when only the successor's socket is left. */
+#define ORPHAN_LINGER_MS 500
 #define ORPHAN_CHECK_MS 100
 
 /* ---- the log ---------------------------------------------------------- */
