@@ -122,9 +122,10 @@ class Dnat(Direct):
         rules = "\n".join(
             f"ip daddr {FRONT} tcp dport {self.port(service)} "
             f"dnat to {TARGET}:{port}" for service, port in SERVICES.items())
-        self.topology.nft("table ip bench {\nchain forward {\n"
-                 "type nat hook prerouting priority dstnat\n"
-                 f"{rules}\n}}\n}}\n")
+        self.topology.nft(
+            "table ip bench {\nchain forward {\n"
+            "type nat hook prerouting priority dstnat\n"
+            f"{rules}\n}}\n}}\n")
 
     def pause(self):
         self.topology.nft("delete table ip bench\n")
